@@ -1,0 +1,76 @@
+"""Write the generated parts of README.md anew, or with --check fail when they are out of date."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from gates.report import Task
+from gates.stats.catalogue import METRICS, Better, verbs
+
+ROOT = Path(__file__).parent.parent
+
+
+def metrics() -> Iterator[str]:
+    """Yield the table of metrics: which task has them, which limits they take."""
+    yield "| metric | task | better | limits |"
+    yield "|---|---|---|---|"
+    for metric in METRICS.values():
+        tasks = ", ".join(task.value for task in Task if task in metric.tasks)
+        allowed = verbs(metric.better)
+        names = ", ".join(f"`{verb.value}`" for verb in sorted(allowed))
+        way = "" if metric.better is Better.NEITHER else metric.better.value
+        yield f"| `{metric.name}` | {tasks} | {way} | {names} |"
+    yield ""
+    yield (
+        "Fairness: `demographic_parity`, `equalized_odds`, `equal_opportunity` with `_difference` "
+        "or `_ratio`, and any metric above with `_difference`, `_ratio`, `_group_min` or "
+        "`_group_max`; a plain metric takes `max_rise_any_group` or `max_drop_any_group`."
+    )
+
+
+def action() -> Iterator[str]:
+    """Yield the tables of the root action's inputs and outputs."""
+    document = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
+    yield "| input | default | |"
+    yield "|---|---|---|"
+    for name, one in document["inputs"].items():
+        default = f"`{one['default']}`" if one["default"] else ""
+        yield f"| `{name}` | {default} | {one['description']} |"
+    yield ""
+    yield "| output | |"
+    yield "|---|---|"
+    for name, one in document["outputs"].items():
+        yield f"| `{name}` | {one['description']} |"
+
+
+PARTS = {"metrics": metrics, "action": action}
+
+
+def renewed(text: str) -> str:
+    """Return the README with every generated part made anew."""
+    for name, rows in PARTS.items():
+        start, end = f"<!-- generated: {name} -->\n", "<!-- end -->"
+        before, _, rest = text.partition(start)
+        _, _, after = rest.partition(end)
+        text = before + start + "\n".join(rows()) + "\n" + end + after
+    return text
+
+
+def main() -> int:
+    """Write, or check, and return the exit code."""
+    path = ROOT / "README.md"
+    old = path.read_text("utf-8")
+    new = renewed(old)
+    if "--check" in sys.argv and new != old:
+        sys.stderr.write("README.md is out of date: run `make docs`.\n")
+        return 1
+    path.write_text(new, "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

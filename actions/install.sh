@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# Install Model Gates for the rest of the job, and print the path of its Python.
+#
+#   python="$("$GITHUB_ACTION_PATH/actions/install.sh" [REQUIREMENTS [PYTHON]])"
+#   exec "$python" -I -m gates run …
+#
+# REQUIREMENTS names a file in actions/requirements (default: all), PYTHON the interpreter to build
+# on (default: the first on PATH that is new enough). Standard output is the one path, everything
+# else goes to standard error. Exit code 4, as everywhere, says that the surroundings are at fault.
+#
+# Nothing is built. Building the checkout would need a build back end, and pip fetches that without
+# a hash; so the locked wheels go into a virtual environment of their own, and a .pth file puts the
+# checkout behind them on the import path. What runs is then what the action's commit and the lock
+# say, and the caller's own Python environment is neither used nor changed.
+
+set -Eeuo pipefail
+# Any other failure here (a full disk, say) must not exit with 1, which means "blocked by a verdict".
+trap 'exit 4' ERR
+
+readonly requirements="${1:-all}"
+readonly wanted="${2:-}"
+root="$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)"
+readonly root
+readonly lock="$root/actions/requirements/$requirements.txt"
+
+# A message may quote an argument: escaped, it cannot start a workflow command of its own.
+fail() {
+  local text="$1"
+  if [[ "${GITHUB_ACTIONS:-}" == true ]]; then
+    text="${text//'%'/%25}"
+    text="${text//$'\r'/%0D}"
+    text="${text//$'\n'/%0A}"
+    printf '::error title=Model Gates::%s\n' "$text" >&2
+  else
+    printf 'model-gates: %s\n' "$text" >&2
+  fi
+  exit 4
+}
+
+is_new_enough() {
+  "$1" -I -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
+}
+
+find_python() {
+  local candidate
+  if [[ -n "$wanted" ]]; then
+    is_new_enough "$wanted" || fail "$wanted is not a Python of 3.11 or newer."
+    printf '%s\n' "$wanted"
+    return
+  fi
+  for candidate in python3 python python3.14 python3.13 python3.12 python3.11; do
+    if is_new_enough "$candidate"; then
+      printf '%s\n' "$candidate"
+      return
+    fi
+  done
+  fail "No Python of 3.11 or newer is on PATH. Put actions/setup-python before this step."
+}
+
+# Another lock, interpreter or checkout is another environment: two versions of the action in one
+# job do not meet.
+fingerprint() {
+  "$1" -I - "$lock" "$root" <<'PYTHON'
+import hashlib, pathlib, sys
+
+lock, root = sys.argv[1:]
+facts = (pathlib.Path(lock).read_bytes(), root.encode(), sys.executable.encode(), sys.version.encode())
+print(hashlib.sha256(b"\0".join(facts)).hexdigest()[:20], end="")
+PYTHON
+}
+
+python_of() {
+  if [[ -x "$1/Scripts/python.exe" ]]; then # Windows
+    printf '%s\n' "$1/Scripts/python.exe"
+  else
+    printf '%s\n' "$1/bin/python"
+  fi
+}
+
+make_environment() {
+  local python="$1" venv="$2" inside
+  mkdir -p -- "${venv%/*}" || fail "RUNNER_TEMP cannot be written to."
+  rm -rf -- "$venv"
+  "$python" -I -m venv "$venv" >&2 ||
+    fail "This Python cannot make a virtual environment; on Debian and Ubuntu, install python3-venv."
+  inside="$(python_of "$venv")"
+  "$inside" -I -m pip install --quiet --disable-pip-version-check --no-input --require-hashes \
+    --only-binary :all: --requirement "$lock" >&2 ||
+    fail "The locked requirements could not be installed; the lines above say why."
+  "$inside" -I - "$root" <<'PYTHON'
+import pathlib, sys, sysconfig
+
+pathlib.Path(sysconfig.get_path("purelib"), "model_gates.pth").write_text(sys.argv[1] + "\n", "utf-8")
+PYTHON
+  # A checkout that cannot be written to only starts more slowly.
+  "$inside" -I -m compileall -q "$root/gates" "$root/reporters" >&2 || true
+  touch -- "$venv/.complete"
+}
+
+main() {
+  local python venv
+  [[ "$requirements" =~ ^[a-z-]+$ && -f "$lock" ]] ||
+    fail "There is no lock for the requirements '$requirements'."
+  # Elsewhere the folder for temporary files is shared, and someone else could prepare the place.
+  [[ -n "${RUNNER_TEMP:-}" ]] ||
+    fail "RUNNER_TEMP is not set: this script is for a workflow's job; elsewhere, use pip."
+  python="$(find_python)"
+  venv="${RUNNER_TEMP//\\//}/model-gates/$(fingerprint "$python")"
+  [[ -f "$venv/.complete" ]] || make_environment "$python" "$venv"
+  python_of "$venv"
+}
+
+main

@@ -1,0 +1,60 @@
+"""The process's edge: the environment comes in here, and an exit code goes out."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import typer
+from typer.exceptions import TyperException
+
+from gates.cli import World, app
+from gates.cli.crash import write_debug
+from gates.errors import EXIT_BUG, ConfigError, EnvironmentFault, GatesError
+
+_INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command line and exit with a documented code; a crash is never a verdict."""
+    # DuckDB has its own threads; BLAS threads inside them made the same work many times slower.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    sys.exit(_run(World(environ=dict(os.environ))))
+
+
+def _run(world: World) -> int:
+    try:
+        # Without typer's own exits: it leaves with 1 for a broken pipe, and 1 means "blocked".
+        code: Any = app(obj=world, prog_name="model-gates", standalone_mode=False)
+    except GatesError as error:
+        return _tell(str(error), error.exit_code)
+    except TyperException as error:
+        return _usage(error)
+    except (typer.Abort, KeyboardInterrupt):
+        return _INTERRUPTED
+    except OSError as error:
+        return _tell(f"{error.strerror or error}: {error.filename}", EnvironmentFault.exit_code)
+    except Exception as error:  # noqa: BLE001  (the last boundary: no traceback, exit 70)
+        write_debug(world.debug, error)
+        hint = "Run again with `--debug FILE` before the command, and report it with that file."
+        text = f"Model Gates crashed ({type(error).__name__}). This is a bug of ours.\n  {hint}"
+        return _tell(text, EXIT_BUG)
+    return int(code or 0)
+
+
+def _usage(error: TyperException) -> int:
+    show = getattr(error, "show", None)
+    if show is None:
+        return _tell(error.message, ConfigError.exit_code)
+    show()
+    return ConfigError.exit_code
+
+
+def _tell(text: str, code: int) -> int:
+    sys.stderr.write(f"error: {text}\n")
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,490 @@
+"""Baselines kept in a folder: immutable versions, aliases that point at them, and a log of moves.
+
+`<store>/<slug>/v0001-<12 hex>/{record.json,predictions.parquet}` and `<store>/<slug>/aliases.json`.
+A version appears by one rename of a finished folder and an alias moves by one replaced file, so a
+reader needs no lock, and a writer that is killed leaves the old state.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+import secrets
+import shlex
+import shutil
+import socket
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+
+from pydantic import ConfigDict, Field, StrictStr, ValidationError, with_config
+
+from gates.errors import ConfigError, EnvironmentFault, InputError, Refused
+from gates.record import Content, Record, Registration
+from gates.report import Model, bounded, write_atomic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+RECORD, PREDICTIONS, ALIASES = "record.json", "predictions.parquet", "aliases.json"
+STAGING, HOLDER = ".staging-", ".lock-holder"
+
+_PLAIN = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")
+_RESERVED = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]")
+_FOLDER = re.compile(r"v([0-9]{4}|[1-9][0-9]{4,8})-([0-9a-f]{12})")
+_VERSION = re.compile(r"v?([0-9]{1,9})")
+_DIGEST = re.compile(r"(?i:sha256:([0-9a-f]{4,64})|([0-9a-f]{8,64}))")
+_ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")
+
+_RESTORE = (
+    "Restore it from version control or a backup (a Git LFS pointer has to be pulled first); "
+    "`model-gates baseline verify` lists all that is wrong."
+)
+
+
+class Options(Model):
+    """Where baselines are kept."""
+
+    store: StrictStr = Field(
+        default=".model-gates/baselines", description="Folder of the registered baselines."
+    )
+
+    def open(self, model: str, root: Path) -> Store:
+        """Return the store of one model; a relative folder begins at `root`."""
+        # The registry knows every kind of store, this one included, so it comes in late.
+        from gates.baselines.registry import open_store
+
+        return open_store(self.store, model, start=root)
+
+
+@with_config(ConfigDict(extra="forbid"))
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """One line of the alias log; `record` is the sha256 of record.json when it was pointed at."""
+
+    at: str
+    by: str
+    alias: str
+    version: int | None
+    previous: int | None
+    record: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registered:
+    """A verified version, its predictions, and the name it was asked for by."""
+
+    record: Record
+    predictions: Path
+    ref: str
+
+
+class _Log(Model):
+    """What aliases.json holds: the pointers, for people, and the moves that led to them."""
+
+    schema_version: Literal[1] = Field(default=1, alias="schema")
+    aliases: dict[str, int] = Field(default_factory=dict)
+    moves: tuple[Move, ...] = ()
+
+
+@contextmanager
+def _disk(where: Path | None = None) -> Iterator[None]:
+    """Turn what the operating system refuses into an EnvironmentFault with a place."""
+    try:
+        yield
+    except OSError as error:
+        raise EnvironmentFault(
+            f"the baseline store can not be used: {error.strerror or error}",
+            where=str(error.filename or where or "baseline store"),
+            hint="Check that the folder exists, can be written to, and has free space.",
+        ) from error
+
+
+@dataclass(frozen=True)
+class Store:
+    """The baselines of one model under `root`; writers wait `patience` seconds for one another."""
+
+    root: Path
+    model: str
+    patience: float = 30.0
+
+    @property
+    def folder(self) -> Path:
+        """Return the model's own folder."""
+        return self.root / slug(self.model)
+
+    @_disk()
+    def register(
+        self, content: Content, predictions: Path, registration: Registration, *, alias: str | None
+    ) -> tuple[Record, bool]:
+        """Keep a baseline, point `alias` at it, and return its record and whether it is new.
+
+        `predictions` is a finished Parquet file and is copied. The same content again is the same
+        version. Raises InputError when the file is not the one `content` describes,
+        EnvironmentFault when the disk or the lock refuses, Refused when the store is damaged.
+        """
+        if alias is not None:
+            _check_alias(alias)
+        if content.model != self.model:
+            raise InputError(f"this is a baseline of another model: {bounded(content.model)!r}")
+        with self._writing(registration.by):
+            moves = self._log().moves  # before anything is written: a broken log stops us here
+            known = self._matching(content.digest[7:])
+            if known:
+                record = self._open(known[0], moves)[0]
+            else:
+                record = self._add(content, predictions, registration, moves)
+            if alias is not None:
+                self._move(alias, record.version, at=registration.at, by=registration.by)
+        return record, not known
+
+    @_disk()
+    def find(self, ref: str) -> Registered:
+        """Return the version that an alias, a number or the start of a digest names, verified.
+
+        Raises InputError when there is none, Refused when it is not what was registered.
+        """
+        log = self._log()
+        record, folder = self._open(self._number(ref, log.aliases), log.moves)
+        return Registered(record=record, predictions=folder / PREDICTIONS, ref=ref)
+
+    @_disk()
+    def versions(self) -> list[Record]:
+        """Return every version's record, oldest first; their predictions are not read."""
+        return [_read_record(folder, self.model) for _, folder in self._folders()]
+
+    @_disk()
+    def aliases(self) -> dict[str, int]:
+        """Return what each alias points at, by name."""
+        return dict(sorted(self._log().aliases.items()))
+
+    @_disk()
+    def moves(self) -> list[Move]:
+        """Return every move of an alias, oldest first."""
+        return list(self._log().moves)
+
+    @_disk()
+    def point(self, alias: str, ref: str, *, by: str, at: str) -> Move:
+        """Point an alias at a version; where it points there already, nothing is logged."""
+        _check_alias(alias)
+        # Found before the lock, so that a mistyped model leaves no folder; versions never vanish.
+        version = self.find(ref).record.version
+        with self._writing(by):
+            return self._move(alias, version, at=at, by=by)
+
+    @_disk()
+    def verify(self) -> list[str]:
+        """Return what is wrong with the store, in words; empty when it is sound."""
+        problems = [f"{path}: is not part of the store" for path in self._strays()]
+        moves: tuple[Move, ...] = ()
+        with _noted(problems):
+            moves = self._log().moves
+        there = {number for number, _ in self._folders()}
+        pointed = {move.version for move in moves if move.version is not None}
+        last = 0
+        for number in sorted(there | pointed):
+            if number > last + 1:
+                problems.append(f"{self.folder}: no version between v{last} and v{number}")
+            with _noted(problems):
+                self._open(number, moves)
+            last = number
+        return problems
+
+    def _folders(self) -> list[tuple[int, Path]]:
+        """Return the numbers and folders of the versions, oldest first."""
+        matches = [(_version_of(path), path) for path in _listed(self.folder)]
+        return sorted((number, path) for number, path in matches if number)
+
+    def _matching(self, start: str) -> list[int]:
+        """Return the numbers of the versions whose digest starts with these hex digits."""
+        close = [f for _, f in self._folders() if f.name.split("-")[1].startswith(start[:12])]
+        records = [_read_record(folder, self.model) for folder in close]
+        return [record.version for record in records if record.digest[7:].startswith(start)]
+
+    def _number(self, ref: str, aliases: dict[str, int]) -> int:
+        """Return the version number that `ref` names; InputError when it names none, or several."""
+        if ref in aliases:
+            return aliases[ref]
+        numbers = [number for number, _ in self._folders()]
+        version, digest = _VERSION.fullmatch(ref), _DIGEST.fullmatch(ref)
+        if version and int(version[1]) in numbers:
+            return int(version[1])
+        hits = self._matching((digest[1] or digest[2]).lower()) if digest else []
+        if len(hits) == 1:
+            return hits[0]
+        name, where = bounded(self.model), str(self.folder)
+        if not numbers:
+            command = f"--model {shlex.quote(name)} --predictions FILE --alias champion"
+            raise InputError(
+                f"no baseline is registered for the model {name!r}",
+                where=where,
+                hint=f"Register one: model-gates baseline register {command}",
+            )
+        there = [*sorted(aliases), *(f"v{number}" for number in (hits or numbers)[-10:])]
+        close = get_close_matches(ref, there, n=1)
+        guess = f"Did you mean {close[0]!r}? " if close else ""
+        raise InputError(
+            f"{bounded(ref)!r} names {'several baselines' if hits else 'no baseline'} of {name!r}",
+            where=where,
+            hint=f"{guess}There are: {bounded(', '.join(there), 1000)}.",
+        )
+
+    def _open(self, number: int, moves: Iterable[Move]) -> tuple[Record, Path]:
+        """Return a version's record and folder once every digest holds."""
+        folders = [folder for each, folder in self._folders() if each == number]
+        if len(folders) != 1:
+            # Twice: two branches that both registered were merged.
+            what = "is there twice" if folders else "is missing, yet an alias was pointed at it"
+            raise _damaged(self.folder, f"version {number} {what}")
+        folder = folders[0]
+        record, seal = _read_record(folder, self.model), _seal(folder / RECORD)
+        if any(move.version == number and move.record not in (None, seal) for move in moves):
+            raise _damaged(folder / RECORD, f"{RECORD} was edited after an alias was pointed at it")
+        with _regular(folder / PREDICTIONS).open("rb") as file:
+            found = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+        if found != record.content.predictions.sha256:
+            raise _damaged(folder / PREDICTIONS, f"{PREDICTIONS} is not what was registered")
+        return record, folder
+
+    def _add(
+        self, content: Content, predictions: Path, made: Registration, moves: Iterable[Move]
+    ) -> Record:
+        """Stage a new version beside the others and bring it in with one rename."""
+        # A number that the log mentions is never given again, even when its folder is gone.
+        used = [*(number for number, _ in self._folders()), *(move.version or 0 for move in moves)]
+        number, digest = max(used, default=0) + 1, content.digest
+        record = Record(version=number, digest=digest, content=content, registered=made)
+        staging = self.folder / f"{STAGING}{secrets.token_hex(8)}"
+        staging.mkdir()
+        with predictions.open("rb") as file:
+            copied = _write(staging / PREDICTIONS, file)
+        if copied != content.predictions.sha256:
+            raise InputError(
+                "the predictions file is not the one that was measured",
+                where=str(predictions),
+                hint="Register it again once nothing writes to it.",
+            )
+        _write(staging / RECORD, io.BytesIO(_json(record.model_dump(mode="json"))))
+        _sync(staging)
+        staging.rename(self.folder / f"v{number:04d}-{digest[7:19]}")
+        _sync(self.folder)
+        return record
+
+    def _log(self) -> _Log:
+        """Return the pointers and the moves; Refused when they contradict each other."""
+        path = self.folder / ALIASES
+        if not path.exists():
+            return _Log()
+        data = _parse(path)
+        if isinstance(data, dict) and isinstance(data.get("schema"), int) and data["schema"] > 1:
+            raise _newer(path)
+        try:
+            log = _Log.model_validate(data)
+        except ValidationError as error:
+            raise _damaged(path, f"{ALIASES} is not an alias log") from error
+        if _replayed(log.moves) != log.aliases:
+            raise _damaged(path, f"{ALIASES} holds pointers that its own log does not lead to")
+        return log
+
+    def _move(self, alias: str, version: int, *, at: str, by: str) -> Move:
+        """Log a move and replace the alias file; the caller holds the lock."""
+        log = self._log()
+        _, folder = self._open(version, log.moves)
+        old, seal = log.aliases.get(alias), _seal(folder / RECORD)
+        move = Move(at=at, by=by, alias=alias, version=version, previous=old, record=seal)
+        if old != version:
+            pointers = dict(sorted({**log.aliases, alias: version}.items()))
+            moves = [asdict(each) for each in (*log.moves, move)]
+            content = _json({"schema": 1, "aliases": pointers, "moves": moves})
+            write_atomic(self.folder / ALIASES, content)
+            _sync(self.folder)
+        return move
+
+    def _strays(self) -> Iterator[Path]:
+        """Yield what does not belong; hidden files are ours, or an editor's, and never read."""
+        for path in _listed(self.folder):
+            if _version_of(path):
+                yield from (p for p in _listed(path) if p.name not in (RECORD, PREDICTIONS))
+            elif path.name != ALIASES and not path.name.startswith("."):
+                yield path
+
+    @contextmanager
+    def _writing(self, by: str) -> Iterator[None]:
+        """Hold the model's lock, with what killed writers left behind cleared away."""
+        from filelock import FileLock, Timeout
+
+        holder = self.folder / HOLDER
+        with _disk(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            _sync(self.folder.parent)
+            lock = FileLock(self.folder / ".lock", timeout=self.patience)
+            try:
+                held = lock.acquire()
+            except Timeout as error:
+                # The holder may be between taking the lock and signing for it.
+                who = holder.read_text("utf-8", "replace") if holder.exists() else "someone else"
+                raise EnvironmentFault(
+                    f"the store is being written to by {bounded(who)}",
+                    where=str(self.folder),
+                    hint=f"Waited {self.patience:g} s for it. Try again once it has finished.",
+                ) from error
+            with held:
+                _sweep(self.folder)
+                # Beside the lock and not in it: some versions of filelock empty the lock file.
+                who = f"{bounded(by)}, process {os.getpid()} on {socket.gethostname()}"
+                holder.write_text(who, "utf-8")
+                try:
+                    yield
+                finally:
+                    _sweep(self.folder)
+
+
+def slug(model: str) -> str:
+    """Return a folder name for a model that is safe on every file system and unlike any other's.
+
+    A plain lower-case name stays; any other gets `--` and a hash, which no plain name can hold.
+    """
+    if _PLAIN.fullmatch(model) and len(model) <= 64 and not _RESERVED.fullmatch(model):
+        return model
+    readable = re.sub(r"[^a-z0-9]+", "-", model.lower())[:40].strip("-") or "model"
+    return f"{readable}--{hashlib.sha256(model.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
+
+
+def _check_alias(alias: str) -> None:
+    """Refuse an alias that could be taken for a version, a digest or a path."""
+    taken = _VERSION.fullmatch(alias) or _DIGEST.fullmatch(alias)
+    if taken or not _ALIAS.fullmatch(alias):
+        hint = "A letter, then up to 63 letters, digits, '.', '_' or '-'; no version, no digest."
+        raise ConfigError(f"{bounded(alias)!r} can not be an alias", hint=hint)
+
+
+def _replayed(moves: Iterable[Move]) -> dict[str, int] | None:
+    """Return the pointers that the moves lead to; None when one does not follow from the last."""
+    state: dict[str, int | None] = {}
+    for move in moves:
+        if move.previous != state.get(move.alias):
+            return None
+        state[move.alias] = move.version
+    return {alias: version for alias, version in state.items() if version is not None}
+
+
+def _read_record(folder: Path, model: str) -> Record:
+    """Return the record in a version's folder once its content and its place are verified."""
+    path = folder / RECORD
+    data = _parse(path)
+    match data:
+        case {"content": {"schema_version": int(schema)}} if schema > 1:
+            raise _newer(path)
+        case {"content": content, "digest": str(digest)} if digest == _canonical(content):
+            pass
+        case _:
+            raise _damaged(path, f"{RECORD} does not match its own digest")
+    try:
+        record = Record.model_validate(data)
+    except ValidationError as error:
+        raise _damaged(path, f"{RECORD} is not a baseline's record") from error
+    place = (f"v{record.version:04d}-{record.digest[7:19]}", record.content.model)
+    if place != (folder.name, model):
+        raise _damaged(path, f"{RECORD} belongs to another version or model")
+    return record
+
+
+def _canonical(content: object) -> str:
+    """Return the digest of a content as written: a field added later changes no old digest."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def _seal(path: Path) -> str:
+    """Return the sha256 of a text file, blind to the line ends that Git on Windows puts in."""
+    return "sha256:" + hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
+
+
+def _parse(path: Path) -> Any:
+    """Return the JSON in a file; Refused when it is none."""
+    try:
+        return json.loads(_regular(path).read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, f"{path.name} is not JSON") from error
+
+
+def _regular(path: Path) -> Path:
+    """Return the path of a plain file; links, pipes and devices lead out of the store, or hang."""
+    if path.is_symlink() or not path.is_file():
+        raise _damaged(path, f"{path.name} is missing or not a regular file")
+    return path
+
+
+def _write(path: Path, source: BinaryIO) -> str:
+    """Write a new file through to the disk and return the sha256 of what was written."""
+    digest = hashlib.sha256()
+    with path.open("xb") as file:
+        while chunk := source.read(1024 * 1024):
+            digest.update(chunk)
+            file.write(chunk)
+        file.flush()
+        os.fsync(file.fileno())
+    return "sha256:" + digest.hexdigest()
+
+
+def _sync(folder: Path) -> None:
+    """Make a rename in a folder outlast a power cut, where the system can sync a folder."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove a writer's passing files, a killed one's too; the caller holds the lock."""
+    for path in _listed(folder):
+        if path.name.startswith(STAGING):
+            shutil.rmtree(path)
+        elif path.name.startswith((HOLDER, f".{ALIASES}.")):
+            path.unlink()
+
+
+def _listed(folder: Path) -> list[Path]:
+    """Return what is in a folder, by name; nothing when there is no folder."""
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
+
+
+def _version_of(path: Path) -> int | None:
+    """Return the number of a version's folder; None for anything else, a link to one included."""
+    match = _FOLDER.fullmatch(path.name)
+    return int(match[1]) if match and path.is_dir() and not path.is_symlink() else None
+
+
+def _json(data: object) -> bytes:
+    """Return readable JSON whose bytes depend on nothing but the data."""
+    return (json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _damaged(path: Path, message: str) -> Refused:
+    """Return the error for what is not as it was registered."""
+    return Refused(message, where=str(path), hint=_RESTORE)
+
+
+def _newer(path: Path) -> InputError:
+    """Return the error for a file of a later version of Model Gates."""
+    message = f"{path.name} was written by a newer version of Model Gates"
+    return InputError(message, where=str(path), hint="Upgrade Model Gates.")
+
+
+@contextmanager
+def _noted(problems: list[str]) -> Iterator[None]:
+    """Note an error in one line and go on."""
+    try:
+        yield
+    except (InputError, Refused) as error:
+        problems.append(f"{error.where}: {error.message}")

@@ -1,0 +1,37 @@
+"""Which kinds of store there are: what `store:` starts with, and the class that keeps it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from gates.baselines import local
+from gates.errors import ConfigError
+from gates.report import bounded
+
+FOLDER = "a folder"
+STORES: dict[str, type[local.Store]] = {
+    FOLDER: local.Store,
+}
+
+# Two letters at least, or a Windows drive would be a scheme; `git+branch` has no colon.
+_SCHEME = re.compile(r"(?i:(git)\+|([a-z][a-z0-9+.-]+):)")
+
+
+def open_store(store: str, model: str, *, start: Path | None = None) -> local.Store:
+    """Return the store that a configuration names; a relative folder begins at `start`.
+
+    Nothing is read or written yet. Raises ConfigError for a kind of store that there is not.
+    """
+    scheme = _SCHEME.match(store)
+    kind = (scheme[1] or scheme[2]).lower() if scheme else FOLDER
+    if kind not in STORES:
+        raise ConfigError(
+            f"there is no store of the kind {bounded(kind)!r}",
+            hint=f"There is: {', '.join(STORES)}. A folder with a colon in its name starts with ./",
+        )
+    if not store.strip() or "\0" in store:
+        raise ConfigError(
+            "the store is not the name of a folder", hint="Leave it out for the default."
+        )
+    return STORES[kind]((start or Path()) / store, model)

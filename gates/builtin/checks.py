@@ -1,0 +1,215 @@
+"""Measure one metric on one set of rows for both models, and hold it against limits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Literal
+
+from gates.builtin.limits import Policies
+from gates.errors import InputError
+from gates.report import Check, Family, Verb
+from gates.stats.catalogue import METRICS, Needs
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from gates.evidence import Evidence
+    from gates.stats.intervals import Interval
+    from gates.stats.metrics import Measured, Rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """One metric on one set of rows for both models, or why there is none.
+
+    `unpaired` is the interval of the change where only the baseline's stored number is left.
+    """
+
+    metric: str
+    n: int
+    candidate: Measured | None = None
+    baseline: Measured | None = None
+    stored: float | None = None
+    unpaired: Interval | None = None
+    clusters: NDArray[np.int32] | None = None
+    candidate_problem: str | None = None
+    baseline_problem: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """Which question a check asks: the metric as written, where, and who acts on the answer."""
+
+    gate: str
+    metric: str
+    family: Family
+    place: str = ""
+    slice: Mapping[str, str] | None = None
+    sensitive: tuple[str, ...] | None = None
+    policies: tuple[Policies, ...] = ()
+
+    def id(self, verb: Verb) -> str:
+        """Return the stable rule id."""
+        at = f"@{self.place}" if self.place else ""
+        return f"{self.gate}/{self.metric}:{verb.value}{at}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Numbers:
+    """What was measured for one check; `problem` when it could not be."""
+
+    n: int
+    baseline: float | None = None
+    candidate: float | None = None
+    interval: Interval | None = None
+    problem: str | None = None
+    skip: bool = False
+
+
+def measure_pair(
+    evidence: Evidence, metric: str, index: NDArray[np.intp] | None, *, beta: float = 1.0
+) -> Pair:
+    """Measure a catalogue metric on the rows of `index` (all rows: None) for both models."""
+    rows = evidence.rows if index is None else len(index)
+    if index is not None and rows < evidence.policy.min_count:
+        small = f"fewer than {evidence.policy.min_count} rows: numbers are withheld"
+        return Pair(metric=metric, n=rows, candidate_problem=small, baseline_problem=small)
+    candidate, candidate_problem = _measured(
+        metric, evidence.candidate, index, beta, "the candidate's"
+    )
+    clusters = evidence.clusters
+    baseline, baseline_problem, stored, unpaired = None, None, None, None
+    if evidence.baseline is not None:
+        baseline, baseline_problem = _measured(
+            metric, evidence.baseline, index, beta, "the baseline's"
+        )
+        stored = baseline.value if baseline else None
+    elif evidence.record is not None:
+        stored, unpaired, baseline_problem = _unpaired(evidence, metric, index, candidate)
+    return Pair(
+        metric=metric,
+        n=rows,
+        candidate=candidate,
+        baseline=baseline,
+        stored=stored,
+        unpaired=unpaired,
+        clusters=clusters if index is None or clusters is None else clusters[index],
+        candidate_problem=candidate_problem,
+        baseline_problem=baseline_problem,
+    )
+
+
+def _measured(
+    metric: str, rows: Rows, index: NDArray[np.intp] | None, beta: float, whose: str
+) -> tuple[Measured | None, str | None]:
+    from gates.stats.metrics import Undefined, measure
+
+    if METRICS[metric].needs is Needs.SCORE and rows.score is None:
+        raise InputError(
+            f"{metric} needs scores, and {whose} predictions have none",
+            hint="Add a `score` column (binary) or `score_<class>` columns (multiclass).",
+        )
+    try:
+        return measure(metric, rows if index is None else rows.take(index), beta=beta), None
+    except Undefined as undefined:
+        return None, f"{metric} is undefined here: {undefined.reason}"
+
+
+def _unpaired(
+    evidence: Evidence, metric: str, index: NDArray[np.intp] | None, candidate: Measured | None
+) -> tuple[float | None, Interval | None, str | None]:
+    """Return the baseline's stored number and the interval of the change between two samples."""
+    from gates.stats.intervals import Interval, single
+
+    fact = evidence.record.content.metrics.get(metric) if evidence.record else None
+    if fact is None or index is not None:
+        return None, None, "the baseline has no stored number for these rows of its own data"
+    if candidate is None or fact.se is None:
+        return fact.value, None, None
+    own = single(candidate, confidence=evidence.policy.confidence)
+    if own is None:
+        return fact.value, None, None
+    z = NormalDist().inv_cdf(0.5 + evidence.policy.confidence / 2)
+    se = math.hypot((own.high - own.low) / (2 * z), fact.se)
+    delta = candidate.value - fact.value
+    return fact.value, Interval(low=delta - z * se, high=delta + z * se, method="unpaired"), None
+
+
+def pair_numbers(evidence: Evidence, pair: Pair, verb: Verb) -> Numbers:
+    """Return what a check with this verb holds against its limit."""
+    from gates.stats.intervals import Interval, paired, single
+
+    problem = pair.candidate_problem
+    candidate = pair.candidate.value if pair.candidate else None
+    confidence = evidence.policy.confidence
+    interval = None
+    if not verb.needs_baseline:
+        if pair.candidate is not None:
+            metric = METRICS[pair.metric]
+            interval = single(
+                pair.candidate,
+                confidence=confidence,
+                clusters=pair.clusters,
+                low=metric.low,
+                high=metric.high,
+            )
+    elif evidence.record is None:
+        return no_baseline(pair.n, candidate)
+    else:
+        problem = problem or pair.baseline_problem
+        interval = pair.unpaired
+        if evidence.identical:
+            interval = Interval(low=0.0, high=0.0, method="identical")
+        elif pair.candidate is not None and pair.baseline is not None:
+            interval = paired(
+                pair.baseline, pair.candidate, confidence=confidence, clusters=pair.clusters
+            )
+    return Numbers(
+        n=pair.n, baseline=pair.stored, candidate=candidate, interval=interval, problem=problem
+    )
+
+
+def no_baseline(n: int, candidate: float | None) -> Numbers:
+    """Return the numbers of a change when nothing is registered and policy allows that."""
+    return Numbers(
+        n=n,
+        candidate=candidate,
+        problem="No baseline is registered: nothing was compared.",
+        skip=True,
+    )
+
+
+def check(evidence: Evidence, rule: Rule, verb: Verb, bound: float, numbers: Numbers) -> Check:
+    """Return the check, measured and not yet decided."""
+    policy = evidence.policy
+    of: Literal["delta", "candidate"] = "delta" if verb.needs_baseline else "candidate"
+    both = numbers.baseline is not None and numbers.candidate is not None
+    interval = numbers.interval
+    return Check(
+        id=rule.id(verb),
+        metric=rule.metric,
+        slice=dict(rule.slice) if rule.slice is not None else None,
+        sensitive=rule.sensitive,
+        baseline=numbers.baseline,
+        candidate=numbers.candidate,
+        delta=(numbers.candidate - numbers.baseline) if both else None,  # type: ignore[operator]
+        interval=(interval.low, interval.high) if interval else None,
+        interval_of=of,
+        confidence=policy.confidence,
+        method=interval.method if interval else "point",
+        n=numbers.n,
+        family=rule.family,
+        limit={verb: bound},
+        decide=next((p.decide for p in rule.policies if p.decide), policy.decide),
+        mode=next((p.mode for p in rule.policies if p.mode), policy.mode),
+        on_inconclusive=next(
+            (p.on_inconclusive for p in rule.policies if p.on_inconclusive),
+            policy.on_inconclusive,
+        ),
+        problem=numbers.problem,
+        skip=numbers.skip,
+    )

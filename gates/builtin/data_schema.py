@@ -1,0 +1,224 @@
+"""The `data-schema` gate: is the table what the model was made for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field, StrictBool, StrictStr
+
+from gates.builtin.column_rules import (
+    ColumnRule,
+    RowsRule,
+    Share,
+    concise,
+    only,
+    row_count,
+    together,
+)
+from gates.builtin.expectations import Expectation, inferred
+from gates.builtin.limits import Problem
+from gates.builtin.suite_file import read_suite
+from gates.errors import InputError
+from gates.report import (
+    Check,
+    Decide,
+    GateResult,
+    Mode,
+    Model,
+    OnInconclusive,
+    Task,
+    Verb,
+    bounded,
+)
+
+if TYPE_CHECKING:
+    from gates.builtin.gx_runner import Outcome
+    from gates.evidence import Evidence
+    from gates.record import Evaluated
+    from gates.tables import Table
+
+_STRICTNESS = (Mode.REPORT, Mode.WARN, Mode.ENFORCE)
+
+
+class DataSchema(Model):
+    """Hold the evaluation table against Great Expectations: a suite, a short form, or the baseline.
+
+    What it measures: one check per expectation. For one that is judged row by row, the number is
+    the share of rows that meet it and the limit is its `mostly`; for any other it is 1 or 0, and
+    the limit is 1. Nulls are left out as Great Expectations does, except where nulls are the
+    question. `columns` is the short form, `suite` a Great Expectations file (1.x, or 0.18), and
+    `infer: baseline` asks for what the registered baseline's data looked like; they add up.
+
+    When it lies: it sees the table, not what the values mean: a unit that changed within the
+    range passes. A share is a plain number without an interval, so one row in a small table
+    decides. What was inferred is as narrow as the rows the baseline happened to have. Where there
+    is no value to judge (no rows, or all null) Great Expectations calls it a success; here it is
+    an error. `type` is what the table declares, a suite's own type rules are pandas' names.
+
+    How to fix a fail: the report has counts and no values. Run the suite where the data is, with
+    `result_format: COMPLETE`, to see the rows; then mend the data, or, by review, the rule.
+    """
+
+    gate: ClassVar[str] = "data-schema"
+
+    suite: StrictStr | None = Field(
+        default=None,
+        description="A Great Expectations suite (JSON), from the configuration's folder.",
+    )
+    columns: dict[StrictStr, ColumnRule] = Field(
+        default_factory=dict, description="What is expected of each column, by name."
+    )
+    rows: RowsRule | None = Field(default=None, description="How many rows there may be.")
+    only_columns: StrictBool = Field(
+        default=False, description="true: no column but those in `columns` or the baseline."
+    )
+    unique_together: tuple[tuple[StrictStr, ...], ...] = Field(
+        default=(), description="[[a, b]]: no combination of values occurs twice."
+    )
+    infer: Literal["baseline"] | None = Field(
+        default=None, description="baseline: expect what its data looked like."
+    )
+    infer_slack: Share = Field(
+        default=0.05,
+        description="More nulls than the baseline by this share; ranges wider by this share.",
+    )
+    data: StrictStr | None = Field(
+        default=None, description="Another table than the evaluation set."
+    )
+    mode: Mode | None = Field(default=None, description="enforce, warn or report.")
+    on_inconclusive: OnInconclusive | None = Field(
+        default=None, description="What an undecided check counts as: warn or fail."
+    )
+
+    @property
+    def needs_baseline(self) -> bool:
+        """Return whether any expectation comes from the registered baseline."""
+        return self.infer is not None
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Return the columns read of the joined rows: none, it looks at the table itself."""
+        return ()
+
+    def problems(self, task: Task) -> Iterator[Problem]:  # noqa: ARG002  every gate is asked alike
+        """Yield what is wrong with these options."""
+        asked = (self.suite, self.columns, self.rows, self.unique_together, self.infer)
+        if not any(asked):
+            yield Problem(
+                path=(),
+                message="nothing is expected; give `suite`, `columns`, `rows`, `unique_together`"
+                " or `infer: baseline`",
+            )
+        for name, rule in self.columns.items():
+            for problem in rule.problems():
+                yield Problem(path=("columns", name, *problem.path), message=problem.message)
+        yield from self._table_problems()
+
+    def _table_problems(self) -> Iterator[Problem]:
+        rows = self.rows
+        if rows is not None and rows.min is None and rows.max is None:
+            yield Problem(path=("rows",), message="`rows` has no limit; give it `min` or `max`")
+        elif rows is not None and None not in (rows.min, rows.max) and rows.min > rows.max:  # type: ignore[operator]
+            yield Problem(path=("rows", "max"), message="`max` is below `min`")
+        if self.only_columns and not (self.columns or self.infer):
+            yield Problem(
+                path=("only_columns",),
+                message="`only_columns` needs `columns` or `infer: baseline`",
+            )
+        for index, group in enumerate(self.unique_together):
+            if len(set(group)) < 2 or len(set(group)) < len(group):
+                yield Problem(
+                    path=("unique_together", index), message="name two or more different columns"
+                )
+
+    def judge(self, evidence: Evidence) -> GateResult:
+        """Run every expectation on the table.
+
+        Raises ConfigError for a suite or an expectation that is wrong, InputError for a table
+        that does not open or a baseline without a profile, EnvironmentFault without the library.
+        """
+        from gates.builtin.gx_runner import run
+
+        table = self._table(evidence)
+        expectations = tuple(self._expectations(evidence, table))
+        outcomes = run(expectations, table)
+        seen: Counter[str] = Counter()
+        checks = []
+        for expectation, outcome in zip(expectations, outcomes, strict=True):
+            name = _id(self.gate, expectation)
+            seen[name] += 1
+            suffix = f"#{seen[name]}" if seen[name] > 1 else ""
+            checks.append(self._check(evidence, expectation, outcome, name + suffix))
+        return GateResult(
+            gate=self.gate,
+            summary=f"{_count(len(checks), 'expectation')} on {_count(table.rows, 'row')} of "
+            + _count(len(table.columns), "column"),
+            hint="Only counts are reported; to see the rows, run the suite where the data is.",
+            checks=tuple(checks),
+        )
+
+    def _table(self, evidence: Evidence) -> Table:
+        if self.data is None:
+            return evidence.evaluation
+        return evidence.engine.open(evidence.root / self.data)
+
+    def _expectations(self, evidence: Evidence, table: Table) -> Iterator[Expectation]:
+        """Yield everything that was asked for, in the order of the options."""
+        if self.suite is not None:
+            yield from read_suite(evidence.root / self.suite, self.suite)
+        yield from concise(self.columns)
+        profiled = self._profiled(evidence)
+        if profiled is not None:
+            yield from inferred(profiled.profile, profiled.rows, self.infer_slack)
+        if self.rows is not None:
+            yield row_count(self.rows)
+        if self.only_columns:
+            there = [c for c, rule in self.columns.items() if rule.required or c in table.columns]
+            yield only(dict.fromkeys([*there, *(profiled.profile if profiled else ())]))
+        for index, group in enumerate(self.unique_together):
+            yield together(group, f"unique_together[{index}]")
+
+    def _profiled(self, evidence: Evidence) -> Evaluated | None:
+        if self.infer is None:
+            return None
+        evaluated = evidence.record.content.evaluation if evidence.record else None
+        if evaluated is None or not evaluated.profile:
+            raise InputError(
+                "the registered baseline has no profile of its data to infer a schema from",
+                where="gates.data-schema.infer",
+                hint="Register it again with `model-gates baseline register`, or write `columns`.",
+            )
+        return evaluated
+
+    def _check(
+        self, evidence: Evidence, expectation: Expectation, outcome: Outcome, name: str
+    ) -> Check:
+        policy = evidence.policy
+        return Check(
+            id=name,
+            metric=expectation.type,
+            candidate=outcome.value,
+            interval_of="candidate",
+            confidence=policy.confidence,
+            method="great_expectations",
+            n=outcome.n,
+            limit={Verb.MIN: outcome.limit},
+            decide=Decide.POINT,
+            mode=min(self.mode or policy.mode, expectation.mode, key=_STRICTNESS.index),
+            on_inconclusive=self.on_inconclusive or policy.on_inconclusive,
+            problem=outcome.problem,
+            skip=outcome.skip,
+        )
+
+
+def _id(gate: str, expectation: Expectation) -> str:
+    """Return the stable rule id; the caller numbers those that are alike."""
+    about = ",".join(bounded(column) for column in expectation.about)
+    at = f"@{bounded(about, 400)}" if about else ""
+    return f"{gate}/{expectation.type}:min{at}"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}" + ("" if number == 1 else "s")

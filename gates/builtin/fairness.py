@@ -1,0 +1,174 @@
+"""The `fairness` gate: groups fare alike, and no worse than under the baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field, StrictInt, StrictStr
+
+from gates.builtin.checks import Rule, check, measure_pair, pair_numbers
+from gates.builtin.limits import (
+    Bounds,
+    Policies,
+    Positive,
+    Problem,
+    Tolerance,
+    bound_problems,
+    span,
+    unknown_metric,
+)
+from gates.builtin.parted import Parted, group_rates
+from gates.report import Check, Family, GateResult, GroupRate, Task, bounded
+from gates.stats.catalogue import (
+    METRICS,
+    NAMED_DISPARITIES,
+    Spread,
+    disparity,
+    group_verbs,
+    metrics_for,
+    verbs,
+)
+
+if TYPE_CHECKING:
+    from gates.evidence import Evidence
+
+
+class FairnessLimits(Bounds, Policies):
+    """Limits on a disparity between groups, or on a rate in every group."""
+
+    max_rise_any_group: Tolerance | None = Field(
+        default=None, description="In no group does the rate rise by more than this."
+    )
+    max_drop_any_group: Tolerance | None = Field(
+        default=None, description="In no group does the rate fall by more than this."
+    )
+    beta: Positive | None = Field(default=None, description="The β of `fbeta`.")
+
+
+class Fairness(Policies):
+    """Hold Fairlearn's disparities between groups against limits and against the baseline.
+
+    What it measures: a rate in each group of each sensitive column (or of an intersection, written
+    `[sex, race]`), and the disparity between groups as Fairlearn defines it. Limits are on the
+    disparity itself, on its change from the baseline, or on each group's own change.
+
+    When it lies: groups below `min_group` rows are named and not judged; with many small groups
+    the largest difference is large by chance alone, so an absolute limit needs rows; equal rates
+    are not the same as fair treatment where the groups' circumstances differ.
+
+    How to fix a fail: the group table shows who lost. Look at that group's rows in training data,
+    at a feature that stands in for the group, and at the threshold.
+    """
+
+    gate: ClassVar[str] = "fairness"
+
+    sensitive: tuple[StrictStr | tuple[StrictStr, ...], ...] = Field(
+        min_length=1, description="Sensitive columns; [column, column] for an intersection."
+    )
+    min_group: StrictInt = Field(
+        default=50, ge=2, description="Groups with fewer rows are named and not judged."
+    )
+    metrics: dict[StrictStr, FairnessLimits] = Field(min_length=1)
+
+    @property
+    def needs_baseline(self) -> bool:
+        """Return whether any limit is on a change."""
+        return any(v.needs_baseline for limits in self.metrics.values() for v in limits.given())
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Return the sensitive columns."""
+        listed = ((spec,) if isinstance(spec, str) else spec for spec in self.sensitive)
+        return tuple(column for columns in listed for column in columns)
+
+    def problems(self, task: Task) -> Iterator[Problem]:
+        """Yield what is wrong with these options for a model of this task."""
+        for name, limits in self.metrics.items():
+            for problem in _metric_problems(task, name, limits):
+                yield Problem(path=("metrics", name, *problem.path), message=problem.message)
+
+    def judge(self, evidence: Evidence) -> GateResult:
+        """Measure every group and disparity. Raises InputError for unknown columns."""
+        checks: list[Check] = []
+        groups: list[GroupRate] = []
+        notes: list[str] = []
+        for spec in self.sensitive:
+            columns = (spec,) if isinstance(spec, str) else spec
+            parted = Parted(evidence=evidence, columns=columns, parts=evidence.groups(columns))
+            judged = parted.of_size(self.min_group)
+            if len(judged.parts) < len(parted.parts):
+                small = len(parted.parts) - len(judged.parts)
+                notes.append(
+                    f"{', '.join(map(bounded, columns))}: {small} of {len(parted.parts)} groups "
+                    f"have fewer than {self.min_group} rows and were not judged."
+                )
+            for name, limits in self.metrics.items():
+                checks += self._checks(judged, name, limits)
+            groups += group_rates(parted, self._rates(), self.min_group)
+        return GateResult(
+            gate=self.gate,
+            summary=f"{len(self.metrics)} metrics over {len(self.sensitive)} sensitive sets",
+            hint="The group table shows whose rate moved: look at that group's rows first.",
+            checks=tuple(checks),
+            groups=tuple(groups),
+            notes=tuple(notes),
+        )
+
+    def _rates(self) -> tuple[str, ...]:
+        """Return the catalogue metrics that the configured disparities and rates are made of."""
+        named = [disparity(name) for name in self.metrics]
+        rates = [d.rates if d else (n,) for n, d in zip(self.metrics, named, strict=True)]
+        return tuple(dict.fromkeys(rate for group in rates for rate in group))
+
+    def _checks(self, parted: Parted, name: str, limits: FairnessLimits) -> Iterator[Check]:
+        found = disparity(name)
+        if found is None:
+            yield from self._each_group(parted, name, limits)
+            return
+        rule = Rule(
+            gate=self.gate,
+            metric=name,
+            family=parted.family,
+            place=parted.place,
+            sensitive=parted.names,
+            policies=(limits, self),
+        )
+        numbers = parted.disparity(found, limits.beta or 1.0)
+        for verb, bound in limits.given().items():
+            yield check(parted.evidence, rule, verb, bound, numbers[verb.needs_baseline])
+
+    def _each_group(self, parted: Parted, name: str, limits: FairnessLimits) -> Iterator[Check]:
+        evidence = parted.evidence
+        family = Family.SLICES if len(parted.columns) == 1 else Family.INTERSECTIONS
+        for part in parted.parts:
+            rule = Rule(
+                gate=self.gate,
+                metric=name,
+                family=family,
+                place=part.name,
+                slice={bounded(k): bounded(v) for k, v in part.values.items()},
+                sensitive=parted.names,
+                policies=(limits, self),
+            )
+            pair = measure_pair(evidence, name, part.index, beta=limits.beta or 1.0)
+            for verb, bound in limits.given().items():
+                yield check(evidence, rule, verb, bound, pair_numbers(evidence, pair, verb))
+
+
+def _metric_problems(task: Task, name: str, limits: FairnessLimits) -> Iterator[Problem]:
+    known = metrics_for(task)
+    found = disparity(name)
+    given = limits.given()
+    if (found is None and name not in known) or (found and not set(found.rates) <= set(known)):
+        spreads = [f"{stem}_{s.value}" for stem in (*NAMED_DISPARITIES, *known) for s in Spread]
+        yield Problem(path=(), message=unknown_metric(name, [*known, *spreads]))
+        return
+    if not given:
+        yield Problem(path=(), message=f"`{name}` has no limit; give it one, such as `max_rise`")
+    if found is None:
+        better = METRICS[name].better
+        yield from bound_problems(name, given, better, group_verbs(better), span(METRICS[name]))
+    else:
+        reach = (0.0, 1.0) if found.spread is Spread.RATIO else span(METRICS[found.rates[0]])
+        yield from bound_problems(name, given, found.better, verbs(found.better), reach)

@@ -1,0 +1,104 @@
+"""The options that several gates share: limits on a metric, and what acts on the result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field, Strict
+
+from gates.report import Decide, Mode, Model, OnInconclusive, Verb
+from gates.stats.catalogue import METRICS, Better, Metric
+from gates.yaml_source import suggestion
+
+Finite = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+Tolerance = Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """Something wrong with a gate's options that types can not express, and the key it is at."""
+
+    path: tuple[str | int, ...]
+    message: str
+
+
+class Policies(Model):
+    """What acts on a result; what is not given comes from the gate, then from `defaults`."""
+
+    mode: Mode | None = Field(default=None, description="enforce, warn or report.")
+    on_inconclusive: OnInconclusive | None = Field(
+        default=None, description="What an undecided check counts as: warn or fail."
+    )
+    decide: Decide | None = Field(
+        default=None, description="interval, or point for plain comparison."
+    )
+
+
+class Bounds(Model):
+    """Limits on one metric: on the candidate's own value, and on its change from the baseline."""
+
+    min: Finite | None = Field(default=None, description="The candidate's value is at least this.")
+    max: Finite | None = Field(default=None, description="The candidate's value is at most this.")
+    max_drop: Tolerance | None = Field(
+        default=None, description="The value falls by at most this from the baseline's."
+    )
+    max_rise: Tolerance | None = Field(
+        default=None, description="The value rises by at most this from the baseline's."
+    )
+    max_ratio: Positive | None = Field(
+        default=None, description="Candidate / baseline is at most this."
+    )
+
+    def given(self) -> dict[Verb, float]:
+        """Return the limits that were set, by verb, in the order of `Verb`."""
+        values = {verb: getattr(self, verb.value, None) for verb in Verb}
+        return {verb: value for verb, value in values.items() if value is not None}
+
+
+def bound_problems(
+    name: str,
+    given: dict[Verb, float],
+    better: Better,
+    allowed: frozenset[Verb],
+    span: tuple[float | None, float | None],
+) -> Iterator[Problem]:
+    """Yield what is wrong with the limits of a metric that improves that way, within that range."""
+    low, high = span
+    for verb, bound in given.items():
+        if verb not in allowed:
+            words = ", ".join(sorted(v.value for v in allowed))
+            way = "neither way" if better is Better.NEITHER else f"when {better.value}"
+            yield Problem(
+                path=(verb.value,),
+                message=f"`{verb.value}` makes no sense for `{name}`, which is better {way}; "
+                f"use {words}",
+            )
+        elif verb is Verb.MAX_RATIO:
+            continue
+        elif high is not None and bound > high:
+            yield Problem(
+                path=(verb.value,),
+                message=f"{bound:g} can never be reached: `{name}` is at most {high:g}"
+                + (f"; did you mean {bound / 100:g}?" if high == 1 and bound <= 100 else ""),
+            )
+        elif verb in (Verb.MIN, Verb.MAX) and low is not None and bound < low:
+            yield Problem(
+                path=(verb.value,),
+                message=f"{bound:g} says nothing: `{name}` is never below {low:g}",
+            )
+
+
+def span(metric: Metric) -> tuple[float | None, float | None]:
+    """Return the lowest and the highest value a metric can have."""
+    return metric.low, metric.high
+
+
+def unknown_metric(name: str, known: Iterable[str]) -> str:
+    """Return the message for a metric nobody knows, or that this task does not have."""
+    elsewhere = name in METRICS
+    what = "is not for this task" if elsewhere else "is not a metric"
+    close = suggestion(name, known)
+    return f"`{name}` {what}" + (f"; {close}" if close else "")

@@ -1,0 +1,13 @@
+"""The gates there are, by the name they have in the configuration; read it top to bottom."""
+
+from __future__ import annotations
+
+from gates.builtin.data_schema import DataSchema
+from gates.builtin.fairness import Fairness
+from gates.builtin.performance import Performance
+
+GATES: dict[str, type[DataSchema | Performance | Fairness]] = {
+    "data-schema": DataSchema,
+    "performance": Performance,
+    "fairness": Fairness,
+}

@@ -1,0 +1,63 @@
+"""The command line: parse, call, exit. Commands import what they need when they run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gates import __version__
+from gates.cli.baseline import baseline_app
+from gates.cli.judge import report, run
+from gates.cli.setup import demo, init, schema, validate
+
+app = typer.Typer(
+    name="model-gates",
+    help="Hold a candidate model against its registered baseline.",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@dataclass
+class World:
+    """What the process was given: the environment, and where to write a traceback if asked."""
+
+    environ: Mapping[str, str] = field(repr=False)
+    debug: Path | None = None
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"model-gates {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    ctx: typer.Context,
+    debug: Annotated[
+        Path | None, typer.Option(help="Write the traceback of a crash to this file, redacted.")
+    ] = None,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Hold a candidate model against its registered baseline."""
+    ctx.obj.debug = debug
+
+
+app.command()(run)
+app.command()(validate)
+app.command()(init)
+app.add_typer(baseline_app, name="baseline")
+app.command()(report)
+app.command()(schema)
+app.command()(demo)

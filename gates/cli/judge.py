@@ -1,0 +1,186 @@
+"""`run` and `report`: judge, and show what was found."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sys
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gates.cli.crash import write_debug
+from gates.errors import ConfigError, GatesError, InputError
+from gates.yaml_source import suggestion
+
+if TYPE_CHECKING:
+    from gates.report import ErrorInfo, Report, RunInfo
+
+ConfigOption = Annotated[
+    Path, typer.Option("--config", "-c", help="The configuration file.", show_default=True)
+]
+
+
+class Format(StrEnum):
+    """What `run` prints to stdout."""
+
+    CONSOLE = "console"
+    MARKDOWN = "markdown"
+    JSON = "json"
+
+
+def run(
+    ctx: typer.Context,
+    config: ConfigOption = Path("model-gates.yml"),
+    model: Annotated[
+        list[str] | None, typer.Option(help="Judge only this model; may be repeated.")
+    ] = None,
+    gate: Annotated[
+        list[str] | None, typer.Option(help="Run only this gate; may be repeated.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for report.json and report.md.")] = Path(
+        "model-gates-report"
+    ),
+    format: Annotated[  # noqa: A002  (the flag's name)
+        Format, typer.Option(help="What to print to stdout.")
+    ] = Format.CONSOLE,
+    github: Annotated[
+        bool, typer.Option("--github", help="Write step outputs and the job summary.")
+    ] = False,
+) -> None:
+    """Run the gates and exit with 0 (not blocked) or 1 (blocked)."""
+    report = _report(ctx, config, tuple(model or ()), tuple(gate or ()))
+    paths = _write(report, out)
+    typer.echo(_rendered(report, format.value), nl=False)
+    if report.error and format is not Format.CONSOLE:
+        typer.echo(_error_text(report.error), err=True)
+    typer.echo(f"report: {paths[0]} and {paths[1]}", err=True)
+    if github:
+        _tell_github(ctx.obj.environ, report, paths[0])
+    raise typer.Exit(report.exit_code)
+
+
+def report(
+    file: Annotated[Path, typer.Argument(help="A report.json.")],
+    to: Annotated[str, typer.Option(help="What to render it to.")] = "console",
+) -> None:
+    """Render a report.json; exit with 0 whatever its verdict."""
+    from pydantic import ValidationError
+
+    from gates.report import MAX_BYTES, load
+
+    try:
+        raw = file.read_bytes() if file.stat().st_size <= MAX_BYTES else None
+    except OSError as error:
+        raise InputError(f"cannot read the report: {error.strerror}", where=str(file)) from error
+    if raw is None:
+        raise InputError(f"larger than {MAX_BYTES:,} bytes: not a report", where=str(file))
+    try:
+        found = load(raw)
+    except ValidationError as error:
+        raise InputError(
+            f"not a report of schema 1: {error.error_count()} problem(s)",
+            where=str(file),
+            hint="`model-gates run --out DIR` writes DIR/report.json.",
+        ) from error
+    typer.echo(_rendered(found, to), nl=False)
+
+
+def _report(
+    ctx: typer.Context, path: Path, models: tuple[str, ...], gates: tuple[str, ...]
+) -> Report:
+    from gates import runner
+    from gates.config import load, select
+    from gates.report import PolicyInfo
+
+    info = _run_info(ctx.obj.environ, path)
+    try:
+        config, source = load(path)
+        asked = runner.Run(
+            config=select(config, models, gates),
+            root=path.parent,
+            policy=PolicyInfo(digest=source.digest),
+            info=info,
+            progress=_progress,
+            on_crash=lambda error: write_debug(ctx.obj.debug, error),
+        )
+    except GatesError as error:
+        return runner.failed(error, info)
+    return runner.run(asked)
+
+
+def _run_info(environ: dict[str, str], config: Path) -> RunInfo:
+    from gates.github import ci_info, git_info
+    from gates.report import RunInfo, bounded
+
+    return RunInfo(
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        config=bounded(config, 2000),
+        git=git_info(environ),
+        ci=ci_info(environ),
+        python=platform.python_version(),
+        platform=bounded(platform.platform()),
+    )
+
+
+def _progress(model: str, gate: str, state: str) -> None:
+    """Say on stderr how far the run is; stdout is for the result."""
+    if state != "running":
+        typer.echo(f"{model}: {gate}: {state}", err=True)
+    elif sys.stderr.isatty():
+        typer.echo(f"{model}: {gate} …", err=True)
+
+
+def _write(report: Report, out: Path) -> tuple[Path, Path]:
+    from gates.report import dump, write_atomic
+
+    as_json, as_markdown = out / "report.json", out / "report.md"
+    write_atomic(as_json, dump(report))
+    write_atomic(as_markdown, _rendered(report, "markdown").encode())
+    return as_json, as_markdown
+
+
+def _rendered(report: Report, to: str) -> str:
+    from reporters.render.registry import RENDERERS
+
+    if to not in RENDERERS:
+        hint = suggestion(to, RENDERERS) or f"There are: {', '.join(RENDERERS)}."
+        raise ConfigError(f"nothing renders to `{to}`", where="--to", hint=hint)
+    if to == "console":
+        return _for_terminal(report)
+    return RENDERERS[to](report)
+
+
+def _for_terminal(report: Report) -> str:
+    from reporters.render.console import render
+
+    if not sys.stdout.isatty():
+        return render(report)
+    return render(report, width=shutil.get_terminal_size().columns, color=True)
+
+
+def _error_text(error: ErrorInfo) -> str:
+    shown = GatesError(error.message, where=error.where, hint=error.hint, details=error.details)
+    return f"error: {shown}"
+
+
+def _tell_github(environ: dict[str, str], report: Report, path: Path) -> None:
+    from gates.github import write_outputs, write_summary
+    from gates.report import Verdict
+
+    checks = [c for m in report.models for g in m.gates for c in g.checks]
+    counts = {v.value: str(sum(c.verdict is v for c in checks)) for v in Verdict}
+    verdict = report.verdict.value if report.verdict else "error"
+    write_outputs(
+        environ,
+        {
+            "verdict": verdict,
+            "blocked": str(report.blocked).lower(),
+            "report": str(path),
+            **{f"{name}-count": count for name, count in counts.items()},
+        },
+    )
+    write_summary(environ, _rendered(report, "github-summary"))

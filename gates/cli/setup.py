@@ -1,0 +1,104 @@
+"""`init`, `validate`, `schema` and `demo`: everything around a first run."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gates.errors import ConfigError
+
+
+class Schema(StrEnum):
+    """The two files that have a schema."""
+
+    CONFIG = "config"
+    REPORT = "report"
+
+
+def validate(
+    config: Annotated[Path, typer.Option("--config", "-c", help="The configuration file.")] = Path(
+        "model-gates.yml"
+    ),
+) -> None:
+    """Check a configuration without reading any data."""
+    from gates.config import load
+
+    found, source = load(config)
+    typer.echo(f"{source.path}: valid, {len(found.models)} model(s)")
+    for name, model in found.models.items():
+        typer.echo(f"  {name}: {model.task.value}; gates: {', '.join(model.gates.configured())}")
+
+
+def schema(
+    of: Annotated[Schema, typer.Argument(help="Which file's schema.")] = Schema.CONFIG,
+    check: Annotated[
+        bool, typer.Option("--check", help="Fail when the shipped schemas are out of date.")
+    ] = False,
+    write: Annotated[
+        bool, typer.Option("--write", help="Write the shipped schemas anew (for contributors).")
+    ] = False,
+) -> None:
+    """Print the JSON Schema of model-gates.yml, or of report.json."""
+    current = _schemas()
+    if not (check or write):
+        typer.echo(current[of], nl=False)
+        return
+    for name, text in current.items():
+        path = Path(__file__).parent.parent / "schemas" / f"{name.value}.schema.json"
+        if write:
+            path.write_text(text, encoding="utf-8")
+        elif not path.is_file() or path.read_text(encoding="utf-8") != text:
+            raise ConfigError(
+                "the shipped schema is out of date",
+                where=str(path),
+                hint="Run `model-gates schema --write` and commit the result.",
+            )
+
+
+def _schemas() -> dict[Schema, str]:
+    from gates import config, report
+
+    found = {Schema.CONFIG: config.json_schema(), Schema.REPORT: report.json_schema()}
+    return {
+        name: json.dumps(one, indent=1, ensure_ascii=False) + "\n" for name, one in found.items()
+    }
+
+
+def init(
+    predictions: Annotated[
+        Path, typer.Option(help="A predictions file, to guess columns and limits from.")
+    ],
+    evaluation: Annotated[
+        Path | None, typer.Option(help="The evaluation set, when the predictions lack labels.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="What to call the model.")] = "my-model",
+    config: Annotated[Path, typer.Option("--config", "-c", help="The file to write.")] = Path(
+        "model-gates.yml"
+    ),
+) -> None:
+    """Write a commented starter configuration from a predictions file."""
+    from gates.report import write_atomic
+    from gates.starter import starter
+
+    if config.exists():
+        raise ConfigError(
+            "the file is there already", where=str(config), hint="Name another with `--config`."
+        )
+    text = starter(predictions, evaluation, model=model, beside=config.parent)
+    write_atomic(config, text.encode())
+    typer.echo(f"wrote {config}; read it, then:")
+    typer.echo(f"  model-gates baseline register --predictions {predictions} --alias champion")
+    typer.echo("  model-gates run")
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder to play in.")] = Path("demo-out"),
+) -> None:
+    """Play the main job on real data: a candidate that is blocked, and one that passes."""
+    from gates.demo.story import play
+
+    raise typer.Exit(play(out, typer.echo))

@@ -1,0 +1,192 @@
+"""Assemble the whole configuration from the registries, and read it from a file.
+
+Gates, predictors and stores do not know this file; it knows them. Validation, the JSON Schema and
+the README's tables all come from these classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, Strict, StrictInt, StrictStr, StringConstraints, create_model
+
+from gates import yaml_source
+from gates.baselines.local import Options as StoreOptions
+from gates.builtin.data_schema import DataSchema
+from gates.builtin.fairness import Fairness
+from gates.builtin.performance import Performance
+from gates.builtin.registry import GATES
+from gates.complaints import Complaint, complaints, refuse
+from gates.errors import ConfigError
+from gates.evidence import Columns, Data, Policy
+from gates.predictors.files import Files
+from gates.report import Decide, Mode, Model, OnInconclusive, Task
+
+CONFIG_NAME = "model-gates.yml"
+Gate = DataSchema | Performance | Fairness
+
+Confidence = Annotated[float, Strict(), Field(ge=0.5, lt=1, allow_inf_nan=False)]
+ModelName = Annotated[
+    str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f/\\]+$")
+]
+
+
+class Defaults(Model):
+    """What holds for every check that does not say otherwise."""
+
+    confidence: Confidence = Field(default=0.95, description="Level of every interval.")
+    seed: StrictInt = Field(default=7, ge=0, description="Seed of everything that is drawn.")
+    mode: Mode = Field(default=Mode.ENFORCE, description="enforce, warn or report.")
+    on_inconclusive: OnInconclusive = Field(
+        default=OnInconclusive.WARN, description="What an undecided check counts as: warn or fail."
+    )
+    decide: Decide = Field(
+        default=Decide.INTERVAL, description="interval, or point for plain comparison."
+    )
+
+
+class Privacy(Model):
+    """What must not be read off a report."""
+
+    min_count: StrictInt = Field(
+        default=10, ge=1, description="Numbers of fewer rows than this are withheld."
+    )
+
+
+class Baseline(StoreOptions):
+    """The registered baseline to compare with, and what to do when that is not possible."""
+
+    alias: StrictStr = Field(default="champion", description="Alias, version or digest.")
+    on_missing: Literal["fail", "absolute"] = Field(
+        default="fail", description="absolute: decide the absolute limits alone, and say so."
+    )
+    on_other_data: Literal["refuse", "unpaired", "re-evaluate"] = Field(
+        default="refuse", description="When the evaluation set is not the baseline's."
+    )
+    predictions: StrictStr | None = Field(
+        default=None, description="For re-evaluate: the baseline model's predictions on this data."
+    )
+    columns: Columns = Field(default=Columns(), description="Columns of that file.")
+
+
+class GatesBlock(Model):
+    """The configured gates of one model; the fields come from the registry."""
+
+    def configured(self) -> dict[str, Gate]:
+        """Return the configured gates by name, in the registry's order."""
+        values = {name: getattr(self, _field(name)) for name in GATES}
+        return {name: gate for name, gate in values.items() if gate is not None}
+
+
+def _field(name: str) -> str:
+    return name.replace("-", "_")
+
+
+_FIELDS: dict[str, Any] = {
+    _field(name): (gate | None, Field(default=None, alias=name)) for name, gate in GATES.items()
+}
+Gates: type[GatesBlock] = create_model("Gates", __base__=GatesBlock, **_FIELDS)
+
+
+class ModelConfig(Model):
+    """One model: what it is, what to judge it on, and by which gates."""
+
+    task: Task = Field(description="binary, multiclass or regression.")
+    paths: tuple[StrictStr, ...] = Field(
+        default=(), description="Run this model only when these change (glob patterns)."
+    )
+    data: Data
+    candidate: Files
+    baseline: Baseline = Baseline()
+    privacy: Privacy = Privacy()
+    gates: Gates
+
+
+class Config(Model):
+    """A whole `model-gates.yml`."""
+
+    version: Literal[1]
+    defaults: Defaults = Defaults()
+    models: dict[ModelName, ModelConfig] = Field(min_length=1)
+
+    def policy(self, model: ModelConfig) -> Policy:
+        """Return what holds for a model's checks unless they say otherwise."""
+        return Policy(
+            **{name: getattr(self.defaults, name) for name in Defaults.model_fields},
+            min_count=model.privacy.min_count,
+        )
+
+
+def load(path: Path) -> tuple[Config, yaml_source.Source]:
+    """Return the configuration in a file, and the text it came from.
+
+    Raises ConfigError with file, line, column and key path for everything that is wrong with it.
+    """
+    source = yaml_source.load(path)
+    return validate(source), source
+
+
+def validate(source: yaml_source.Source) -> Config:
+    """Return the configuration in `source`. Raises ConfigError naming every problem at once."""
+    config, found = complaints(Config, source.data)
+    if config is not None:
+        found = list(_problems(config))
+    if found or config is None:
+        raise refuse(source, found)
+    return config
+
+
+def select(config: Config, models: tuple[str, ...], gates: tuple[str, ...]) -> Config:
+    """Return the configuration with only the named models and gates; none named means all."""
+    _known("model", models, tuple(config.models))
+    _known("gate", gates, tuple(GATES))
+    kept = {n: m for n, m in config.models.items() if not models or n in models}
+    if gates:
+        kept = {name: _only(model, gates) for name, model in kept.items()}
+        kept = {name: model for name, model in kept.items() if model.gates.configured()}
+        if not kept:
+            raise ConfigError(
+                f"none of the models has a gate called {', '.join(gates)}",
+                hint="Configure it under `gates:`, or leave out `--gate`.",
+            )
+    return config.model_copy(update={"models": kept})
+
+
+def _only(model: ModelConfig, gates: tuple[str, ...]) -> ModelConfig:
+    left_out = {_field(name): None for name in GATES if name not in gates}
+    return model.model_copy(update={"gates": model.gates.model_copy(update=left_out)})
+
+
+def _known(what: str, asked: tuple[str, ...], known: tuple[str, ...]) -> None:
+    for name in asked:
+        if name not in known:
+            hint = yaml_source.suggestion(name, known) or f"There are: {', '.join(known)}."
+            raise ConfigError(f"there is no {what} `{name}`", where=f"--{what}", hint=hint)
+
+
+def _problems(config: Config) -> Iterator[Complaint]:
+    """Yield what types can not express: metrics against the task, and options that need others."""
+    for name, model in config.models.items():
+        path = ("models", name)
+        gates = model.gates.configured()
+        if not gates:
+            names = ", ".join(GATES)
+            yield Complaint(path=(*path, "gates"), message=f"no gate is configured ({names})")
+        for gate_name, gate in gates.items():
+            for problem in gate.problems(model.task):
+                where = (*path, "gates", gate_name, *problem.path)
+                yield Complaint(path=where, message=problem.message)
+        if (model.baseline.on_other_data == "re-evaluate") != bool(model.baseline.predictions):
+            yield Complaint(
+                path=(*path, "baseline"),
+                message="`on_other_data: re-evaluate` and `predictions` belong together: the "
+                "baseline model's predictions on the present data",
+            )
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of `model-gates.yml`, for editors and for CI."""
+    schema = Config.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -1,0 +1,1 @@
+"""Where a candidate's predictions come from."""

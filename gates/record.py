@@ -1,0 +1,93 @@
+"""What a registered baseline is: an immutable record, addressed by its content.
+
+Stores (`gates.baselines`) keep and find records; evidence reads them. The digest covers everything
+that decides a comparison; who registered it, when, and under which number it is kept do not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Literal
+
+from pydantic import Field
+
+from gates.report import Count, Digest, Model, Name, Number, Task
+
+
+class ColumnProfile(Model):
+    """What one column of the evaluation data looked like: bounded, no single row's value."""
+
+    kind: Name
+    nulls: Count
+    distinct: Count | None = None
+    low: Number | None = None
+    high: Number | None = None
+    mean: Number | None = None
+    values: tuple[Name, ...] | None = None
+
+
+class Evaluated(Model):
+    """The rows a baseline was judged on; `digest` is of the canonical content of `columns`."""
+
+    digest: Digest
+    rows: Count
+    columns: tuple[str, ...]
+    profile: dict[str, ColumnProfile] = Field(default_factory=dict)
+
+
+class Predicted(Model):
+    """The baseline's predictions: `digest` of their content, `sha256` of the stored file."""
+
+    digest: Digest
+    sha256: Digest
+    rows: Count
+
+
+class MetricFact(Model):
+    """One metric on the whole evaluation set: its value, standard error and number of rows."""
+
+    value: Number
+    se: Number | None = None
+    n: Count
+
+
+class Registration(Model):
+    """Who put the record there, when and with what."""
+
+    at: Name
+    by: Name
+    git_sha: Name | None = None
+    tool: Name
+    libraries: dict[Name, Name] = Field(default_factory=dict)
+
+
+class Content(Model):
+    """Everything that decides a comparison with this baseline."""
+
+    schema_version: Literal[1] = 1
+    model: Name
+    task: Task
+    label: Name
+    positive: Name | None = None
+    classes: tuple[Name, ...] = ()
+    evaluation: Evaluated
+    predictions: Predicted
+    artefact: Digest | None = None
+    metrics_version: int
+    metrics: dict[Name, MetricFact] = Field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """Return the sha256 of the canonical JSON of this content."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+class Record(Model):
+    """One registered version of a model's baseline."""
+
+    version: int = Field(ge=1)
+    digest: Digest
+    content: Content
+    registered: Registration

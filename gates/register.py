@@ -1,0 +1,132 @@
+"""Make a registered baseline out of predictions: the same reading, the same refusals as a run."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from gates import __version__
+from gates.assemble import assemble
+from gates.baselines.local import Store
+from gates.config import Config
+from gates.errors import InputError
+from gates.evidence import Evidence, Source, label_text
+from gates.record import Content, Evaluated, MetricFact, Predicted, Record, Registration
+from gates.report import Task, bounded
+from gates.runner import question
+from gates.stats.catalogue import METRICS, METRICS_VERSION, Needs, metrics_for
+from gates.tables import Engine
+from gates.table_writer import write_parquet
+
+ID = "id"
+_LIBRARIES = ("numpy", "duckdb", "scikit-learn", "pyarrow")
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """What is to become the baseline: predictions, the model file if known, and who says so."""
+
+    predictions: Source
+    artefact: Path | None
+    alias: str | None
+    by: str
+    at: str
+    git_sha: str | None
+
+
+def register(config: Config, name: str, store: Store, root: Path, new: Candidate) -> Record:
+    """Register predictions as a new version of a model's baseline and return its record.
+
+    Registering the same content again returns the version that has it. Raises InputError for
+    whatever a run would refuse, too.
+    """
+    model = config.models[name]
+    with Engine() as engine, tempfile.TemporaryDirectory() as folder:
+        asked = question(config, model, root, new.predictions)
+        evidence = assemble(engine, asked, None)
+        path = Path(folder) / "predictions.parquet"
+        write_parquet(path, stored_columns(evidence))
+        stored = engine.open(path, text=(ID,))
+        content = Content(
+            model=name,
+            task=model.task,
+            label=evidence.data.label,
+            positive=label_text(evidence.data.positive) if model.task is Task.BINARY else None,
+            classes=tuple(bounded(name) for name in evidence.classes),
+            evaluation=Evaluated(
+                digest=evidence.evaluation.digest(evidence.data_columns),
+                rows=evidence.rows,
+                columns=evidence.data_columns,
+                profile=evidence.evaluation.describe(evidence.data_columns),
+            ),
+            predictions=Predicted(
+                digest=stored.digest(stored.columns), sha256=sha256(path), rows=stored.rows
+            ),
+            artefact=sha256(new.artefact) if new.artefact else None,
+            metrics_version=METRICS_VERSION,
+            metrics=_facts(evidence),
+        )
+        record, _ = store.register(content, path, _registration(new), alias=new.alias)
+    return record
+
+
+def stored_columns(evidence: Evidence) -> dict[str, object]:
+    """Return a model's outputs as columns with the names every stored baseline has."""
+    import numpy as np
+
+    rows = evidence.candidate
+    columns: dict[str, object] = {ID: evidence.joined.text(evidence.data.id)}
+    if evidence.task is Task.REGRESSION:
+        return columns | {"prediction": rows.prediction}
+    columns["prediction"] = np.array(evidence.classes, dtype=object)[rows.prediction]
+    if rows.score is not None and rows.score.ndim == 1:
+        columns["score"] = rows.score
+    elif rows.score is not None:
+        columns |= {f"score_{name}": rows.score[:, i] for i, name in enumerate(evidence.classes)}
+    return columns
+
+
+def sha256(path: Path) -> str:
+    """Return the digest of a file's bytes. Raises InputError when it can not be read."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+    except OSError as error:
+        raise InputError(f"cannot read the file: {error.strerror}", where=str(path)) from error
+    return "sha256:" + digest.hexdigest()
+
+
+def _facts(evidence: Evidence) -> dict[str, MetricFact]:
+    """Return every metric of the task that is defined here, with its standard error."""
+    import numpy as np
+
+    from gates.stats.metrics import Undefined, measure
+
+    facts = {}
+    for name in metrics_for(evidence.task):
+        if METRICS[name].needs is Needs.SCORE and evidence.candidate.score is None:
+            continue
+        try:
+            measured = measure(name, evidence.candidate)
+        except Undefined:
+            continue
+        influence = measured.influence
+        se = None if influence is None else float(np.sqrt(np.sum(influence**2)) / len(influence))
+        facts[name] = MetricFact(value=measured.value, se=se, n=evidence.rows)
+    return facts
+
+
+def _registration(new: Candidate) -> Registration:
+    return Registration(
+        at=new.at,
+        by=bounded(new.by),
+        git_sha=new.git_sha,
+        tool=f"model-gates {__version__}",
+        libraries={name: metadata.version(name) for name in _LIBRARIES},
+    )

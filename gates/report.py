@@ -1,0 +1,389 @@
+"""The second waist: what a run found, as frozen data. `report.json` is this and nothing else.
+
+Enums, numbers and bounded strings only; never Markdown, never a row's value. Reporters read these
+classes and nothing more. Importing this module loads nothing heavier than pydantic.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from gates.errors import EXIT_BLOCKED, EXIT_BUG, EXIT_OK, EnvironmentFault, GatesError
+
+SCHEMA_VERSION: Literal[1] = 1
+MAX_BYTES = 8 * 1024 * 1024
+MAX_NAME = 200
+MAX_TEXT = 2000
+
+
+class Verdict(StrEnum):
+    """What a check, gate, model or run found; the order is from harmless to worst."""
+
+    SKIPPED = "skipped"
+    PASS = "pass"  # noqa: S105  (a verdict, not a password)
+    INCONCLUSIVE = "inconclusive"
+    FAIL = "fail"
+    ERROR = "error"
+
+    @property
+    def rank(self) -> int:
+        """Return the place in the order; the worst is the highest."""
+        return list(Verdict).index(self)
+
+
+class Effect(StrEnum):
+    """What policy makes of a verdict."""
+
+    NONE = "none"
+    WARN = "warn"
+    BLOCK = "block"
+
+
+class Mode(StrEnum):
+    """How a gate or a check acts on a verdict that is not a pass."""
+
+    ENFORCE = "enforce"
+    WARN = "warn"
+    REPORT = "report"
+
+
+class OnInconclusive(StrEnum):
+    """What an undecided check counts as."""
+
+    WARN = "warn"
+    FAIL = "fail"
+
+
+class Decide(StrEnum):
+    """Whether the interval or the plain number is held against the limit."""
+
+    INTERVAL = "interval"
+    POINT = "point"
+
+
+class Verb(StrEnum):
+    """The kinds of limit; one per direction, so that nobody guesses a sign."""
+
+    MIN = "min"
+    MAX = "max"
+    MAX_DROP = "max_drop"
+    MAX_RISE = "max_rise"
+    MAX_RATIO = "max_ratio"
+    MAX_RISE_ANY_GROUP = "max_rise_any_group"
+    MAX_DROP_ANY_GROUP = "max_drop_any_group"
+
+    @property
+    def needs_baseline(self) -> bool:
+        """Return whether the limit is on a change rather than on the candidate alone."""
+        return self not in (Verb.MIN, Verb.MAX)
+
+
+class Task(StrEnum):
+    """What kind of prediction the model makes."""
+
+    BINARY = "binary"
+    MULTICLASS = "multiclass"
+    REGRESSION = "regression"
+
+
+class Family(StrEnum):
+    """Which questions are corrected together (Holm), per gate and model."""
+
+    OVERALL = "overall"
+    SLICES = "slices"
+    INTERSECTIONS = "intersections"
+
+
+def _significant(value: float) -> float:
+    """Round to 12 significant digits, so that thread counts cannot change the bytes."""
+    return float(f"{value:.12g}") + 0.0
+
+
+def bounded(text: object, limit: int = MAX_NAME) -> str:
+    """Return a name cut to `limit` characters with an ellipsis, safe to put in a report."""
+    string = str(text)
+    return string if len(string) <= limit else string[: limit - 1] + "…"
+
+
+Number = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_significant)]
+Count = Annotated[int, Field(ge=0)]
+Name = Annotated[str, StringConstraints(max_length=MAX_NAME)]
+Text = Annotated[str, StringConstraints(max_length=MAX_TEXT)]
+Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+
+
+class Model(BaseModel):
+    """The settings every part of the report shares: frozen, and strangers are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class ErrorInfo(Model):
+    """Why a run or a gate could not reach a verdict."""
+
+    kind: Literal["config", "input", "environment", "refused", "bug"]
+    exit_code: int
+    message: Text
+    where: Text | None = None
+    hint: Text | None = None
+    details: tuple[Text, ...] = ()
+
+    @classmethod
+    def of(cls, error: GatesError) -> ErrorInfo:
+        """Return the reportable form of an error."""
+        return cls(
+            kind=error.kind,  # type: ignore[arg-type]
+            exit_code=error.exit_code,
+            message=bounded(error.message, MAX_TEXT),
+            where=error.where and bounded(error.where, MAX_TEXT),
+            hint=error.hint and bounded(error.hint, MAX_TEXT),
+            details=tuple(bounded(line, MAX_TEXT) for line in error.details[:50]),
+        )
+
+
+class Check(Model):
+    """One number held against one limit.
+
+    A gate fills in what it measured; `gates.decide` fills in the verdict. Until it has, a check is
+    an error that blocks: what was never decided can not be read as a pass.
+    """
+
+    id: Annotated[str, StringConstraints(max_length=600)]
+    metric: Name
+    slice: dict[Name, Name] | None = None
+    sensitive: tuple[Name, ...] | None = None
+    baseline: Number | None = None
+    candidate: Number | None = None
+    delta: Number | None = None
+    interval: tuple[Number, Number] | None = None
+    interval_of: Literal["delta", "candidate"]
+    confidence: Number
+    method: Name
+    n: Count
+    n_needed: Count | None = None
+    family: Family = Family.OVERALL
+    p: Number | None = None
+    p_adjusted: Number | None = None
+    limit: Annotated[dict[Verb, Number], Field(min_length=1, max_length=1)]
+    decide: Decide = Decide.INTERVAL
+    mode: Mode = Mode.ENFORCE
+    on_inconclusive: OnInconclusive = OnInconclusive.WARN
+    # Why there is no number to hold against the limit; with `skip` set, that was stated policy.
+    problem: Text | None = None
+    skip: bool = False
+    verdict: Verdict = Verdict.ERROR
+    effect: Effect = Effect.BLOCK
+    reason: Text = "This check was never decided."
+    waiver: Text | None = None
+
+    @property
+    def verb(self) -> Verb:
+        """Return the kind of limit."""
+        return next(iter(self.limit))
+
+    @property
+    def bound(self) -> float:
+        """Return the number of the limit."""
+        return next(iter(self.limit.values()))
+
+
+class GroupRate(Model):
+    """One metric of one group, for the reader; too small a group has its numbers withheld."""
+
+    sensitive: tuple[Name, ...]
+    group: dict[Name, Name]
+    metric: Name
+    n: Count | None
+    baseline: Number | None = None
+    candidate: Number | None = None
+    note: Text | None = None
+
+
+class GateResult(Model):
+    """What one gate found for one model."""
+
+    gate: Name
+    verdict: Verdict = Verdict.ERROR
+    summary: Text = ""
+    hint: Text | None = None
+    checks: tuple[Check, ...] = ()
+    groups: tuple[GroupRate, ...] = ()
+    notes: tuple[Text, ...] = ()
+    error: ErrorInfo | None = None
+
+
+class CandidateInfo(Model):
+    """What was judged: `ref` as the configuration names it."""
+
+    ref: Name
+    digest: Digest
+    rows: Count
+
+
+class BaselineInfo(Model):
+    """The registered version it was held against."""
+
+    ref: Name
+    version: int
+    digest: Digest
+    registered_at: Name
+    git_sha: Name | None = None
+
+
+class DataInfo(Model):
+    """The rows both models were judged on."""
+
+    digest: Digest
+    rows: Count
+    columns: Count
+
+
+class ModelReport(Model):
+    """Everything found about one model."""
+
+    model: Name
+    task: Task
+    verdict: Verdict
+    candidate: CandidateInfo | None = None
+    baseline: BaselineInfo | None = None
+    data: dict[Name, DataInfo] = Field(default_factory=dict)
+    notes: tuple[Text, ...] = ()
+    gates: tuple[GateResult, ...] = ()
+    error: ErrorInfo | None = None
+
+
+class GitInfo(Model):
+    """Where in history the run stood."""
+
+    sha: Name | None = None
+    base_sha: Name | None = None
+    ref: Name | None = None
+
+
+class CiInfo(Model):
+    """Which CI ran it."""
+
+    provider: Name
+    url: Text | None = None
+
+
+class RunInfo(Model):
+    """The only part of a report that may differ between two runs on the same input."""
+
+    started: Name
+    durations: dict[Name, Number] = Field(default_factory=dict)
+    config: Text | None = None
+    sources: dict[Name, Text] = Field(default_factory=dict)
+    git: GitInfo = GitInfo()
+    ci: CiInfo | None = None
+    python: Name = ""
+    platform: Name = ""
+
+
+class PolicyInfo(Model):
+    """Which rules the candidate was held to."""
+
+    source: Literal["worktree", "base", "bootstrap"] = "worktree"
+    digest: Digest
+    changes: tuple[Text, ...] = ()
+
+
+class ToolInfo(Model):
+    """Who wrote the report."""
+
+    name: Name = "model-gates"
+    version: Name
+
+
+class Report(Model):
+    """A whole run. Serialise with `dump`, read back with `load`."""
+
+    schema_version: Literal[1] = Field(default=SCHEMA_VERSION, alias="schema")
+    tool: ToolInfo
+    verdict: Verdict | None = None
+    blocked: bool
+    error: ErrorInfo | None = None
+    run: RunInfo
+    models: tuple[ModelReport, ...] = ()
+    policy: PolicyInfo | None = None
+    waivers: tuple[Text, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """Return the process's exit code: an error outranks a verdict, a bug outranks all."""
+        errors = [self.error] if self.error else []
+        errors += [m.error for m in self.models if m.error]
+        errors += [g.error for m in self.models for g in m.gates if g.error]
+        codes = [error.exit_code for error in errors]
+        if EXIT_BUG in codes:
+            return EXIT_BUG
+        if codes:
+            return codes[0]
+        return EXIT_BLOCKED if self.blocked else EXIT_OK
+
+
+def worst(verdicts: list[Verdict]) -> Verdict:
+    """Return the worst of several verdicts; of none, `error`: nothing was decided."""
+    return max(verdicts, key=lambda v: v.rank) if verdicts else Verdict.ERROR
+
+
+def dump(report: Report) -> bytes:
+    """Return the canonical bytes of a report: same report, same bytes."""
+    data = _rounded(report.model_dump(mode="json", by_alias=True))
+    return (json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _rounded(value: Any) -> Any:
+    # Numbers that were worked out after validation are rounded here, once, for all of them.
+    if isinstance(value, float):
+        return _significant(value)
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return value
+
+
+def load(raw: bytes) -> Report:
+    """Return the report in `raw`, validated against this schema."""
+    return Report.model_validate_json(raw)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of `report.json`."""
+    schema = Report.model_json_schema(mode="serialization", by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write a file so that a reader, or a kill, sees the old content or the new, never a part.
+
+    Raises EnvironmentFault when the disk refuses.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise EnvironmentFault(
+            f"cannot write the file: {error.strerror or error}",
+            where=str(path),
+            hint="Check that the folder exists, can be written to, and has free space.",
+        ) from error

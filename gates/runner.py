@@ -1,0 +1,210 @@
+"""Config → evidence → gates → report: the line, for every selected model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from gates import __version__
+from gates.assemble import Question, Reference, assemble
+from gates.baselines.local import Registered, Store
+from gates.config import Config, Gate, ModelConfig
+from gates.decide import blocked, crashed, settle, verdict_of
+from gates.errors import EXIT_BUG, GatesError
+from gates.evidence import Evidence, Source
+from gates.report import (
+    BaselineInfo,
+    CandidateInfo,
+    DataInfo,
+    ErrorInfo,
+    GateResult,
+    ModelReport,
+    PolicyInfo,
+    Report,
+    RunInfo,
+    ToolInfo,
+    Verdict,
+    bounded,
+    worst,
+)
+from gates.tables import Engine
+
+Progress = Callable[[str, str, str], None]
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run: what to judge, from which folder, and whom to tell how far it is."""
+
+    config: Config
+    root: Path
+    policy: PolicyInfo
+    info: RunInfo
+    progress: Progress
+    on_crash: Callable[[Exception], None]
+
+
+def run(asked: Run) -> Report:
+    """Judge every model and return the report. Never raises for what one model or gate does."""
+    durations: dict[str, float] = {}
+    models = []
+    for name, model in asked.config.models.items():
+        started = time.perf_counter()
+        models.append(_judged(asked, name, model))
+        durations[bounded(name)] = round(time.perf_counter() - started, 3)
+    return Report(
+        tool=ToolInfo(version=__version__),
+        verdict=None if all(model.error for model in models) else verdict_of(models),
+        blocked=blocked(models),
+        error=next((model.error for model in models if model.error), None),
+        run=asked.info.model_copy(update={"durations": durations}),
+        models=tuple(models),
+        policy=asked.policy,
+    )
+
+
+def failed(error: GatesError, info: RunInfo) -> Report:
+    """Return the report of a run that could not start: an error, and no verdict."""
+    return Report(
+        tool=ToolInfo(version=__version__), blocked=True, error=ErrorInfo.of(error), run=info
+    )
+
+
+def question(config: Config, model: ModelConfig, root: Path, candidate: Source) -> Question:
+    """Return what is to be judged for one model."""
+    evaluation = model.data.evaluation
+    return Question(
+        root=root,
+        task=model.task,
+        data=model.data,
+        policy=config.policy(model),
+        candidate=candidate,
+        evaluation=root / evaluation if evaluation else None,
+        columns=tuple(
+            dict.fromkeys(c for gate in model.gates.configured().values() for c in gate.reads)
+        ),
+    )
+
+
+def store(model: ModelConfig, name: str, root: Path) -> Store:
+    """Return the store that keeps a model's baselines."""
+    return model.baseline.open(name, root)
+
+
+def _judged(asked: Run, name: str, model: ModelConfig) -> ModelReport:
+    report = ModelReport(model=name, task=model.task, verdict=Verdict.ERROR)
+    judged = _guarded(asked, lambda: _judge(asked, report, model))
+    if isinstance(judged, ErrorInfo):
+        return report.model_copy(update={"error": judged})
+    return judged
+
+
+def _judge(asked: Run, report: ModelReport, model: ModelConfig) -> ModelReport:
+    found = _reference(model, report.model, asked.root)
+    with Engine() as engine:
+        reference = _source(model, found, asked.root) if found else None
+        candidate = model.candidate.fetch(asked.root)
+        asking = question(asked.config, model, asked.root, candidate)
+        evidence = assemble(engine, asking, reference)
+        return _filled(asked, report, model, evidence, found)
+
+
+def _reference(model: ModelConfig, name: str, root: Path) -> Registered | None:
+    """Return the registered baseline when a check needs one, or None when policy lets it lack."""
+    if not any(gate.needs_baseline for gate in model.gates.configured().values()):
+        return None
+    kept = store(model, name, root)
+    if model.baseline.on_missing == "absolute" and not kept.versions():
+        return None
+    return kept.find(model.baseline.alias)
+
+
+def _source(model: ModelConfig, found: Registered, root: Path) -> Reference:
+    options = model.baseline
+    fresh = options.predictions is not None
+    stored = Source(path=found.predictions, id="id")
+    given = Source(path=root / (options.predictions or ""), columns=options.columns)
+    return Reference(
+        record=found.record,
+        predictions=given if fresh else stored,
+        fresh=fresh,
+        unpaired=options.on_other_data == "unpaired",
+    )
+
+
+def _filled(
+    asked: Run,
+    report: ModelReport,
+    model: ModelConfig,
+    evidence: Evidence,
+    found: Registered | None,
+) -> ModelReport:
+    gates = tuple(
+        _gate(asked, report.model, name, gate, evidence)
+        for name, gate in model.gates.configured().items()
+    )
+    evaluation = evidence.evaluation
+    return report.model_copy(
+        update={
+            "verdict": worst([gate.verdict for gate in gates]),
+            "candidate": CandidateInfo(
+                ref=bounded(model.candidate.predictions),
+                digest=evidence.candidate_digest,
+                rows=evidence.rows,
+            ),
+            "baseline": _baseline_info(found) if found else None,
+            "data": {
+                "evaluation": DataInfo(
+                    digest=evaluation.digest(evidence.data_columns),
+                    rows=evaluation.rows,
+                    columns=len(evidence.data_columns),
+                )
+            },
+            "notes": evidence.notes,
+            "gates": gates,
+        }
+    )
+
+
+def _baseline_info(found: Registered) -> BaselineInfo:
+    record = found.record
+    return BaselineInfo(
+        ref=bounded(found.ref),
+        version=record.version,
+        digest=record.digest,
+        registered_at=record.registered.at,
+        git_sha=record.registered.git_sha,
+    )
+
+
+def _gate(asked: Run, model: str, name: str, gate: Gate, evidence: Evidence) -> GateResult:
+    asked.progress(model, name, "running")
+    judged = _guarded(asked, lambda: settle(gate.judge(evidence)))
+    result = crashed(name, judged) if isinstance(judged, ErrorInfo) else judged
+    asked.progress(model, name, result.verdict.value)
+    return result
+
+
+def _guarded(asked: Run, work: Callable[[], Result]) -> Result | ErrorInfo:
+    """Do the work of one model or gate; what goes wrong in it is its own and hides no other's."""
+    try:
+        return work()
+    except GatesError as error:
+        return ErrorInfo.of(error)
+    except Exception as error:  # noqa: BLE001  (a boundary: a bug is reported, never a pass)
+        asked.on_crash(error)
+        return _bug(error)
+
+
+def _bug(error: Exception) -> ErrorInfo:
+    """Return a crash without its text, which may hold a value of a row."""
+    return ErrorInfo(
+        kind="bug",
+        exit_code=EXIT_BUG,
+        message=f"Model Gates crashed here ({type(error).__name__}). This is a bug of ours.",
+        hint="Run again with `--debug FILE` and report it with that file.",
+    )

@@ -1,0 +1,1 @@
+"""Pure numbers: no frames, no input or output."""

@@ -1,0 +1,201 @@
+"""What scikit-learn and Fairlearn themselves say: the meaning that our own arithmetic is held to.
+
+Metrics of predicted classes are asked on the distinct (label, prediction) cells with counts as
+sample weights, which is exact and costs nothing; the others on the rows. Where a metric is
+Undefined these must not be called: the libraries would answer 0.0 and warn.
+"""
+
+from __future__ import annotations
+
+import warnings
+from functools import partial
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from gates.stats.catalogue import METRICS, Needs, Spread, disparity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gates.stats.measured import Floats, Numbers, Rows
+
+    Weighted = Callable[..., Any]
+
+_CONTINUOUS = frozenset({"mae", "mse", "rmse", "mape", "median_ae", "max_error", "r2"})
+_AVERAGES = ("macro", "weighted", "micro")
+
+
+class _Cells(NamedTuple):
+    """Distinct (group, label, prediction) and how many rows each has."""
+
+    group: Numbers
+    label: Numbers
+    prediction: Numbers
+    rows: Numbers
+
+
+def sklearn_value(metric: str, rows: Rows, *, beta: float = 1.0) -> float:
+    """Return scikit-learn's value of a metric of the catalogue (for plain rates, Fairlearn's)."""
+    with _quiet():
+        if _by_cell(metric):
+            cells = _cells(rows, np.zeros(len(rows), dtype=np.intp))
+            ask = _on_cells(metric, beta)
+            return float(ask(cells.label, cells.prediction, sample_weight=cells.rows))
+        if metric in _CONTINUOUS:
+            return float(_on_numbers(metric)(rows.label, rows.prediction))
+        return float(_on_scores(metric, rows))
+
+
+def fairlearn_value(
+    disparity_name: str, rows: Rows, group_codes: Numbers, *, beta: float = 1.0
+) -> float:
+    """Return Fairlearn's value of a disparity between the groups of `group_codes` (n,).
+
+    Demographic parity, equalized odds and equal opportunity are Fairlearn's functions of that
+    name, all else MetricFrame over scikit-learn's metric, between groups.
+    """
+    import fairlearn.metrics as fairlearn
+
+    asked = disparity(disparity_name)
+    if asked is None:
+        raise KeyError(disparity_name)
+    stem = disparity_name.removesuffix(f"_{asked.spread.value}")
+    with _quiet():
+        if stem not in METRICS:
+            named = getattr(fairlearn, disparity_name)
+            cells = _cells(rows, group_codes)
+            return float(
+                named(
+                    cells.label,
+                    cells.prediction,
+                    sensitive_features=cells.group,
+                    sample_weight=cells.rows,
+                )
+            )
+        return _between(_frame(stem, rows, group_codes, beta), asked.spread)
+
+
+def _frame(metric: str, rows: Rows, group_codes: Numbers, beta: float) -> Any:
+    from fairlearn.metrics import MetricFrame
+
+    if _by_cell(metric):
+        cells = _cells(rows, group_codes)
+        return MetricFrame(
+            metrics=_on_cells(metric, beta),
+            y_true=cells.label,
+            y_pred=cells.prediction,
+            sensitive_features=cells.group,
+            sample_params={"sample_weight": cells.rows},
+        )
+    # Row numbers stand in for predictions, since a frame takes no table of scores.
+    return MetricFrame(
+        metrics=lambda _, numbers: sklearn_value(metric, rows.take(np.asarray(numbers))),
+        y_true=rows.label,
+        y_pred=np.arange(len(rows)),
+        sensitive_features=group_codes,
+    )
+
+
+def _between(frame: Any, kind: Spread) -> float:
+    if kind is Spread.DIFFERENCE:
+        return float(frame.difference(method="between_groups"))
+    if kind is Spread.RATIO:
+        return float(frame.ratio(method="between_groups"))
+    return float(frame.group_min() if kind is Spread.GROUP_MIN else frame.group_max())
+
+
+def _by_cell(metric: str) -> bool:
+    return METRICS[metric].needs is Needs.PREDICTION and metric not in _CONTINUOUS
+
+
+def _cells(rows: Rows, group: Numbers) -> _Cells:
+    width = rows.classes
+    code = (group.astype(np.intp) * width + rows.label) * width + rows.prediction
+    found, number = np.unique(code, return_counts=True)
+    return _Cells(found // width**2, found // width % width, found % width, number)
+
+
+def _on_cells(metric: str, beta: float) -> Weighted:
+    import fairlearn.metrics as fairlearn
+    from sklearn import metrics as sk
+
+    stem, _, average = metric.rpartition("_")
+    scores = {"precision": sk.precision_score, "recall": sk.recall_score, "f1": sk.f1_score}
+    if average in _AVERAGES:
+        return partial(scores[stem], average=average)
+    asks: dict[str, Weighted] = {
+        **scores,
+        "accuracy": sk.accuracy_score,
+        "balanced_accuracy": sk.balanced_accuracy_score,
+        "fbeta": partial(sk.fbeta_score, beta=beta),
+        "specificity": partial(sk.recall_score, pos_label=0),
+        "mcc": sk.matthews_corrcoef,
+        "selection_rate": fairlearn.selection_rate,
+        "true_positive_rate": fairlearn.true_positive_rate,
+        "true_negative_rate": fairlearn.true_negative_rate,
+        "false_positive_rate": fairlearn.false_positive_rate,
+        "false_negative_rate": fairlearn.false_negative_rate,
+    }
+    return asks[metric]
+
+
+def _on_numbers(metric: str) -> Weighted:
+    from sklearn import metrics as sk
+
+    asks: dict[str, Weighted] = {
+        "mae": sk.mean_absolute_error,
+        "mse": sk.mean_squared_error,
+        "rmse": sk.root_mean_squared_error,
+        "mape": sk.mean_absolute_percentage_error,
+        "median_ae": sk.median_absolute_error,
+        "max_error": sk.max_error,
+        "r2": sk.r2_score,
+    }
+    return asks[metric]
+
+
+def _on_scores(metric: str, rows: Rows) -> float:
+    from sklearn import metrics as sk
+
+    labels = list(range(rows.classes))
+    match metric:
+        case "roc_auc":
+            return float(sk.roc_auc_score(rows.label, rows.score))
+        case "average_precision":
+            return float(sk.average_precision_score(rows.label, rows.score))
+        case "log_loss":
+            return float(sk.log_loss(rows.label, rows.score, labels=labels))
+        case "brier" if rows.score is not None and rows.score.ndim == 1:
+            return float(sk.brier_score_loss(rows.label, rows.score, pos_label=1))
+        case "brier":
+            return float(sk.brier_score_loss(rows.label, rows.score, labels=labels))
+    average = metric.rpartition("_")[2]
+    if "_ovr_" in metric:
+        # As an indicator matrix: the same numbers, and rounded scores need not add up to 1.
+        members = np.eye(rows.classes, dtype=np.intp)[rows.label]
+        return float(sk.roc_auc_score(members, rows.score, average=average))
+    return _one_against_one(rows, weighted=average == "weighted")
+
+
+def _one_against_one(rows: Rows, *, weighted: bool) -> float:
+    """Average scikit-learn's AUC over pairs as its `multi_class="ovo"` does.
+
+    That option itself refuses two classes, and scores that were rounded.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    score: Floats = np.asarray(rows.score)
+    areas, shares = [], []
+    for pair in combinations(range(rows.classes), 2):
+        inside = np.isin(rows.label, pair)
+        ways = [roc_auc_score(rows.label[inside] == c, score[inside, c]) for c in pair]
+        areas.append(sum(ways) / 2)
+        shares.append(np.mean(inside))
+    return float(np.average(areas, weights=shares if weighted else None))
+
+
+def _quiet() -> warnings.catch_warnings:
+    """Silence the libraries: what they would warn of was excluded as Undefined beforehand."""
+    return warnings.catch_warnings(action="ignore")

@@ -1,0 +1,77 @@
+"""The registry of metrics: every name in the catalogue, and the function that measures it."""
+
+from __future__ import annotations
+
+import math
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gates.stats import classification, probability, ranking, regression
+from gates.stats.measured import Measured, Rate, Rows, Undefined
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["MEASURES", "Measured", "Rate", "Rows", "Undefined", "measure"]
+
+MEASURES: Mapping[str, Callable[[Rows], Measured]] = MappingProxyType(
+    {
+        "accuracy": classification.accuracy,
+        "balanced_accuracy": classification.balanced_accuracy,
+        "precision": classification.precision,
+        "recall": classification.true_positive_rate,
+        "f1": classification.fbeta,
+        "fbeta": classification.fbeta,
+        "specificity": classification.true_negative_rate,
+        "true_positive_rate": classification.true_positive_rate,
+        "true_negative_rate": classification.true_negative_rate,
+        "false_positive_rate": classification.false_positive_rate,
+        "false_negative_rate": classification.false_negative_rate,
+        "selection_rate": classification.selection_rate,
+        "mcc": classification.mcc,
+        "roc_auc": ranking.roc_auc,
+        "average_precision": ranking.average_precision,
+        "log_loss": probability.log_loss,
+        "brier": probability.brier,
+        "precision_macro": classification.precision_macro,
+        "precision_weighted": classification.precision_weighted,
+        # Every row has one label and one prediction, so pooled over classes all three are accuracy.
+        "precision_micro": classification.accuracy,
+        "recall_macro": classification.recall_macro,
+        "recall_weighted": classification.recall_weighted,
+        "recall_micro": classification.accuracy,
+        "f1_macro": classification.f1_macro,
+        "f1_weighted": classification.f1_weighted,
+        "f1_micro": classification.accuracy,
+        "roc_auc_ovr_macro": ranking.roc_auc_ovr_macro,
+        "roc_auc_ovr_weighted": ranking.roc_auc_ovr_weighted,
+        "roc_auc_ovo_macro": ranking.roc_auc_ovo_macro,
+        "roc_auc_ovo_weighted": ranking.roc_auc_ovo_weighted,
+        "mae": regression.mae,
+        "mse": regression.mse,
+        "rmse": regression.rmse,
+        "mape": regression.mape,
+        "median_ae": regression.median_ae,
+        "max_error": regression.max_error,
+        "r2": regression.r2,
+    }
+)
+
+
+def measure(metric: str, rows: Rows, *, beta: float = 1.0) -> Measured:
+    """Measure one metric of the catalogue on `rows`; `beta` is for `fbeta` alone.
+
+    Raises Undefined wherever the metric has no value, also where scikit-learn would warn and answer
+    0.0: a gate must not take a stand-in for a number.
+    """
+    if len(rows) == 0:
+        raise Undefined("no rows")
+    # Overflow shows up as a value that is not finite, which is refused with a reason.
+    with np.errstate(over="ignore", invalid="ignore"):
+        is_fbeta = metric == "fbeta"
+        measured = classification.fbeta(rows, beta) if is_fbeta else MEASURES[metric](rows)
+    if not math.isfinite(measured.value):
+        raise Undefined("the result is not a finite number")
+    return measured

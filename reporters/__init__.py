@@ -1,0 +1,1 @@
+"""What people and machines read: a Report in, text out, or text to a place."""

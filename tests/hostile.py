@@ -1,0 +1,36 @@
+"""Strings that somebody could put into a column, a group, a model or a path."""
+
+MARKER = "model-gates:v1 id=default"
+
+HOSTILE = (
+    "a|b | 0.99",
+    "two\nlines\r\nand \u2028 more\ttabs\x00",
+    "`code` ``two`` ```fence",
+    "\n```\n# heading\n```",
+    "~~~\ntilde",
+    "<img src=x onerror=alert(1)>",
+    "![pixel](http://evil.example/x.png)",
+    "[click](javascript:alert(1))",
+    "<a href='http://evil.example'>x</a>",
+    "www.evil.example http://evil.example someone@evil.example",
+    "@org/team @user",
+    "#123 GH-1 owner/repo#9",
+    "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+    "closes #1",
+    f"<!-- {MARKER} -->",
+    "--> <!--",
+    "</details></summary><details open>",
+    "\u202eevil\u2066x\u2069",
+    "zero\u200bwidth\u200d\ufeff",
+    "x" * 10_000,
+    "{{7*7}} {% include 'x' %} ${{ secrets.TOKEN }}",
+    "::error::pwned %0A::warning::x",
+    "\\| \\\\| \\`",
+    "*bold* _it_ ~~no~~ :white_check_mark: $x$",
+    "<script>alert(1)</script>",
+    '$(id) `id` ";id;" --help -rf',
+    "[bold red]markup[/] [link=http://evil.example]x[/link]",
+    "\x1b[31mred\x1b[0m \x1b]8;;http://evil.example\x07link",
+    "[^1] [x] - [ ] task",
+    "",
+)

@@ -1,0 +1,210 @@
+"""Kill -9 while a baseline is registered or a report is written: the old state or the new, whole.
+
+A real child process does the work and is killed by the kernel: from within, just before its n-th
+call that changes the disk, for every n, so that each gap between two calls is tried; and from
+outside, wherever it happens to be.
+"""
+
+import hashlib
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gates.baselines.local import Store
+from gates.record import Content, Evaluated, Predicted, Registration
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+
+ROOT = Path(__file__).parents[2]
+MADE = Registration(at="2026-01-02T03:04:05Z", by="ana", tool="model-gates 0")
+MOST_CALLS = 200
+NEW = b"new" * 1_000_000
+
+# Runs in the child. A profiler sees each call into C just before it happens: also the write to a
+# file that has been opened, and so emptied. Nothing of the product is replaced.
+KILLER = """
+import os, signal, sys
+
+CHANGES = {"chmod", "fsync", "mkdir", "remove", "rename", "replace", "rmdir", "unlink", "write"}
+calls = 0
+
+def on_call(frame, event, function):
+    global calls
+    if event == "c_call" and function.__name__ in CHANGES:
+        calls += 1
+        if calls == AT:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+def start():
+    sys.setprofile(on_call)
+"""
+
+REGISTER = """
+import sys
+from pathlib import Path
+sys.path[:0] = sys.argv[1:3]
+import filelock
+from test_baseline_kill import MADE, described
+from gates.baselines.local import Store
+
+store, source = Store(Path(sys.argv[3]), "credit"), Path(sys.argv[4])
+content = described(source)
+start()
+store.register(content, source, MADE, alias="champion")
+"""
+
+REGISTER_IN_A_LOOP = """
+import sys
+from pathlib import Path
+sys.path[:0] = sys.argv[1:3]
+from test_baseline_kill import MADE, described
+from gates.baselines.local import Store
+
+store, source = Store(Path(sys.argv[3]), "credit"), Path(sys.argv[4])
+print("ready", flush=True)
+for number in range(1_000_000):
+    source.write_bytes(f"{sys.argv[5]} {number}".encode() * 50_000)
+    store.register(described(source), source, MADE, alias="champion")
+"""
+
+REPORT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from gates.report import write_atomic
+start()
+write_atomic(Path(sys.argv[2]), b"new" * 1_000_000)
+"""
+
+
+def described(path):
+    sha256 = "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
+    return Content(
+        model="credit",
+        task="binary",
+        label="y",
+        evaluation=Evaluated(digest="sha256:" + "0" * 64, rows=3, columns=("id", "y")),
+        predictions=Predicted(digest=sha256, sha256=sha256, rows=3),
+        metrics_version=1,
+    )
+
+
+def register(store, path, data):
+    path.write_bytes(data)
+    return store.register(described(path), path, MADE, alias="champion")
+
+
+def killed(script, at, *arguments):
+    """Run a script that is killed before its n-th call; return whether it was."""
+    code = f"AT = {at}\n{KILLER}\n{script}"
+    child = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert child.returncode in (0, -signal.SIGKILL), child.stderr.decode()
+    return child.returncode != 0
+
+
+def visible(store):
+    return sorted(p.name for p in store.folder.iterdir() if p.name != ".lock")
+
+
+def check_sound(store, old, new):
+    """Hold the store against the records that may be there: the old ones, or the new one too."""
+    there = [record.digest for record in store.versions()]
+    assert there in (old, [*old, new])
+    assert store.verify() == []
+    if not store.aliases():
+        assert not old
+        return
+    assert store.find("champion").record.digest in (*old[-1:], new)
+
+
+def leave_behind(store):
+    """Leave what an earlier kill may have left."""
+    staging = store.folder / ".staging-dead"
+    staging.mkdir()
+    (staging / "record.json").write_text("{")
+    (store.folder / ".aliases.json.dead").write_text("{")
+
+
+@pytest.mark.parametrize("before", ["nothing", "a champion and leftovers"])
+def test_killed_at_every_call_of_register(tmp_path, before):
+    source, states = tmp_path / "p.parquet", set()
+    for at in range(1, MOST_CALLS):
+        store = Store(tmp_path / f"store-{at}", "credit")
+        if before != "nothing":
+            register(store, source, b"old" * 9)
+            leave_behind(store)
+        old = [record.digest for record in store.versions()]
+        source.write_bytes(NEW)
+        was_killed = killed(REGISTER, at, ROOT, Path(__file__).parent, store.root, source)
+
+        check_sound(store, old, described(source).digest)
+        added = len(store.versions()) - len(old)
+        states.add((added, store.aliases().get("champion", 0) - len(old)))
+        if not was_killed:
+            break
+        again, made = register(store, source, NEW)
+        assert (again.version, made) == (len(old) + 1, added == 0), "trying again makes it good"
+        record, _ = register(store, source, b"next" * 9)
+        assert record.version == len(old) + 2
+        assert store.find("champion").record == record
+        assert store.verify() == []
+        assert not [name for name in visible(store) if name.startswith(".")], "leftovers stay"
+    assert not was_killed, "the child never came to its end"
+    assert at > 10, "the calls were not seen"
+    # Untouched, the version there but not yet pointed at, and all of it: each was really met.
+    assert states == {(0, 0), (1, 0), (1, 1)}
+
+
+def test_killed_at_random_moments(tmp_path):
+    store, source = Store(tmp_path / "store", "credit"), tmp_path / "p.parquet"
+    chance = random.Random(7)  # noqa: S311  (any moment will do)
+    register(store, source, b"first")
+    for turn in range(12):
+        before = store.versions()
+        argv = [ROOT, Path(__file__).parent, store.root, tmp_path / "child.parquet", turn]
+        child = subprocess.Popen(
+            [sys.executable, "-c", REGISTER_IN_A_LOOP, *map(str, argv)], stdout=subprocess.PIPE
+        )
+        assert child.stdout.readline() == b"ready\n"
+        time.sleep(chance.uniform(0.0, 0.3))
+        child.kill()
+        child.communicate()
+
+        after = store.versions()
+        assert after[: len(before)] == before
+        assert [record.version for record in after] == list(range(1, len(after) + 1))
+        assert store.verify() == []
+        assert store.aliases()["champion"] in (len(after) - 1, len(after))
+        record, new = register(store, source, b"%d" % turn)
+        assert (record.version, new) == (len(after) + 1, True)
+        assert all(not name.startswith(".") for name in visible(store))
+    assert len(store.versions()) > 1 + 12, "no child got as far as registering"
+
+
+@pytest.mark.parametrize("old", [b"old" * 10, None])
+def test_killed_at_every_call_of_writing_a_report(tmp_path, old):
+    states = set()
+    for at in range(1, MOST_CALLS):
+        path = tmp_path / str(at) / "report.json"
+        path.parent.mkdir()
+        if old:
+            path.write_bytes(old)
+        was_killed = killed(REPORT, at, ROOT, path)
+        content = path.read_bytes() if path.exists() else None
+        assert content in (old, NEW)
+        states.add(content)
+        if not was_killed:
+            break
+    assert not was_killed, "the child never came to its end"
+    assert at > 3, "the calls were not seen"
+    assert states == {old, NEW}

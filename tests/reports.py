@@ -1,0 +1,325 @@
+"""Build reports for tests: real checks, decided by `gates.decide`, in the stories people meet."""
+
+from typing import Any
+
+from gates.decide import blocked, crashed, settle, verdict_of
+from gates.errors import GatesError, InputError
+from gates.report import (
+    BaselineInfo,
+    CandidateInfo,
+    Check,
+    CiInfo,
+    DataInfo,
+    Effect,
+    ErrorInfo,
+    Family,
+    GateResult,
+    GitInfo,
+    GroupRate,
+    ModelReport,
+    PolicyInfo,
+    Report,
+    RunInfo,
+    ToolInfo,
+    worst,
+)
+
+DIGEST = "sha256:" + "9f3e0a1b2c3d4e5f" * 4
+
+
+def make_check(rule: str, limit: dict[str, float], **fields: Any) -> Check:
+    """A check with its id, measured but not decided; `delta` follows from the two values."""
+    gate_metric, _, at = rule.partition("@")
+    metric = gate_metric.partition("/")[2]
+    verb = next(iter(limit))
+    base, cand = fields.get("baseline"), fields.get("candidate")
+    if base is not None and cand is not None:
+        fields.setdefault("delta", cand - base)
+    if "=" in at:
+        fields.setdefault("slice", {at.partition("=")[0]: at.partition("=")[2]})
+        fields.setdefault("family", Family.SLICES)
+    fields.setdefault("interval_of", "candidate" if verb in ("min", "max") else "delta")
+    return Check(
+        id=f"{gate_metric}:{verb}" + (f"@{at}" if at else ""),
+        metric=metric,
+        limit=limit,
+        **{"confidence": 0.95, "method": "paired bootstrap", "n": 16281} | fields,
+    )
+
+
+def make_gate(gate: str, *checks: Check, **fields: Any) -> GateResult:
+    """A gate's result, settled as the runner settles it."""
+    return settle(GateResult(gate=gate, checks=checks, **fields))
+
+
+def make_model(*gates: GateResult, model: str = "income", **fields: Any) -> ModelReport:
+    """One model with a baseline and evaluation data."""
+    defaults: dict[str, Any] = {
+        "task": "binary",
+        "candidate": CandidateInfo(ref="out/candidate.parquet", digest=DIGEST, rows=16281),
+        "baseline": BaselineInfo(
+            ref="champion",
+            version=17,
+            digest="sha256:" + "c" * 64,
+            registered_at="2026-11-02T09:30:00Z",
+            git_sha="4b825dc642cb6eb9a060e54bf8d69288fbee4904",
+        ),
+        "data": {"evaluation": DataInfo(digest="sha256:" + "a1b2c3d4" * 8, rows=16281, columns=12)},
+        "verdict": worst([gate.verdict for gate in gates]),
+    }
+    return ModelReport(model=model, gates=gates, **defaults | fields)
+
+
+def make_report(*models: ModelReport, **fields: Any) -> Report:
+    """A whole run, blocked or not as `gates.decide` says."""
+    defaults: dict[str, Any] = {
+        "tool": ToolInfo(version="0.1.0"),
+        "verdict": verdict_of(models) if models else None,
+        "blocked": blocked(models),
+        "run": RunInfo(
+            started="2026-11-21T08:00:00Z",
+            config="model-gates.yml",
+            git=GitInfo(sha="d670460b4b4aece5915caf5c68d12f560a9fe3e4"),
+            ci=CiInfo(provider="github", url="https://github.com/acme/credit/actions/runs/42"),
+        ),
+        "policy": PolicyInfo(source="base", digest="sha256:" + "7e" * 32),
+    }
+    return Report(models=models, **defaults | fields)
+
+
+# --- gates -----------------------------------------------------------------------------------
+
+
+def good_performance() -> GateResult:
+    return make_gate(
+        "performance",
+        make_check(
+            "performance/roc_auc",
+            {"min": 0.88},
+            baseline=0.9132,
+            candidate=0.9204,
+            interval=(0.9158, 0.9249),
+        ),
+        make_check(
+            "performance/roc_auc",
+            {"max_drop": 0.005},
+            baseline=0.9132,
+            candidate=0.9204,
+            interval=(0.0051, 0.0093),
+        ),
+        make_check(
+            "performance/log_loss",
+            {"max_rise": 0.01},
+            baseline=0.3127,
+            candidate=0.3022,
+            interval=(-0.0131, -0.0079),
+        ),
+        make_check(
+            "performance/recall@region=north",
+            {"max_drop": 0.02},
+            baseline=0.612,
+            candidate=0.631,
+            interval=(-0.004, 0.042),
+            n=3118,
+        ),
+        summary="ROC AUC rose by 0.007.",
+    )
+
+
+def good_schema() -> GateResult:
+    return make_gate(
+        "data-schema", *(share(name) for name in ("columns_exist", "age_in_range", "no_nulls"))
+    )
+
+
+def share(metric: str, held: float = 1.0, limit: float = 1.0, n: int = 16281) -> Check:
+    return make_check(
+        f"data-schema/{metric}", {"min": limit}, candidate=held, decide="point", n=n, method="count"
+    )
+
+
+def rates() -> tuple[GroupRate, ...]:
+    found = {"Female": (5421, 0.281, 0.312), "Male": (10860, 0.305, 0.291)}
+    numbers = [
+        GroupRate(
+            sensitive=("sex",),
+            group={"sex": sex},
+            metric=metric,
+            n=n,
+            baseline=b * part,
+            candidate=c * part,
+        )
+        for metric, part in (("false_negative_rate", 1.0), ("selection_rate", 0.6))
+        for sex, (n, b, c) in found.items()
+    ]
+    small = GroupRate(
+        sensitive=("sex",),
+        group={"sex": "not stated"},
+        metric="false_negative_rate",
+        n=None,
+        note="fewer than 10 rows: withheld",
+    )
+    return (*numbers, small)
+
+
+def fairness(*, harmed: bool) -> GateResult:
+    change = {"candidate": 0.312, "interval": (0.022, 0.040)}
+    if not harmed:
+        change = {"candidate": 0.279, "interval": (-0.012, 0.008)}
+    return make_gate(
+        "fairness",
+        make_check(
+            "fairness/false_negative_rate@sex=Female",
+            {"max_rise_any_group": 0.02},
+            baseline=0.281,
+            sensitive=("sex",),
+            n=5421,
+            **change,
+        ),
+        make_check(
+            "fairness/equalized_odds_difference",
+            {"max": 0.10},
+            baseline=0.061,
+            candidate=0.064,
+            interval=(0.048, 0.081),
+            sensitive=("sex",),
+        ),
+        groups=rates(),
+        hint="Compare the rates by group below; look at how many rows of the group were trained on.",
+        notes=("Group `race = Other` has 8 rows: its numbers are withheld.",),
+    )
+
+
+def undecided() -> GateResult:
+    return make_gate(
+        "performance",
+        make_check(
+            "performance/f1@region=north",
+            {"max_drop": 0.02},
+            baseline=0.70,
+            candidate=0.687,
+            interval=(-0.131, 0.105),
+            n=87,
+        ),
+        make_check(
+            "performance/roc_auc@region=south",
+            {"max_drop": 0.02},
+            n=31,
+            problem="The slice has one class only.",
+        ),
+        make_check(
+            "performance/roc_auc",
+            {"max_drop": 0.005},
+            baseline=0.9132,
+            candidate=0.9204,
+            interval=(0.0051, 0.0093),
+        ),
+    )
+
+
+# --- stories ---------------------------------------------------------------------------------
+
+
+def all_green() -> Report:
+    return make_report(make_model(good_schema(), good_performance(), fairness(harmed=False)))
+
+
+def one_red() -> Report:
+    return make_report(make_model(good_schema(), good_performance(), fairness(harmed=True)))
+
+
+def many_red(count: int = 40) -> Report:
+    checks = [
+        make_check(
+            f"performance/recall@branch=branch {i:02}",
+            {"max_drop": 0.01},
+            baseline=0.80,
+            candidate=0.75 - i / 1000,
+            interval=(-0.08 - i / 1000, -0.02 - i / 1000),
+            n=900 + i,
+        )
+        for i in range(count)
+    ]
+    hint = "Train on rows of the branches that fell, or raise the limit on purpose."
+    return make_report(make_model(good_schema(), make_gate("performance", *checks, hint=hint)))
+
+
+def inconclusive() -> Report:
+    return make_report(make_model(good_schema(), undecided()))
+
+
+def no_baseline() -> Report:
+    gate = make_gate(
+        "performance",
+        make_check(
+            "performance/roc_auc", {"min": 0.88}, candidate=0.9204, interval=(0.9158, 0.9249)
+        ),
+    )
+    return make_report(make_model(good_schema(), gate, baseline=None))
+
+
+def of_error(error: GatesError) -> Report:
+    return make_report(blocked=True, error=ErrorInfo.of(error), policy=None)
+
+
+def bad_input() -> Report:
+    return of_error(
+        InputError(
+            "the ids of the candidate and of the evaluation data do not match",
+            where="out/candidate.parquet, column application_id",
+            hint="Write one row per id of the evaluation data, with the same type.",
+            details=("212 ids are missing", "3 ids appear twice: rows 17, 90 and 1,204"),
+        )
+    )
+
+
+def mixed() -> Report:
+    """Everything at once: red that blocks, red that warns, waived, skipped, an error, a crash."""
+    odd = make_gate(
+        "performance",
+        make_check(
+            "performance/recall",
+            {"max_drop": 0.01},
+            baseline=0.812,
+            candidate=0.794,
+            interval=(-0.026, -0.0101),
+        ),
+        make_check(
+            "performance/log_loss",
+            {"max_ratio": 1.05},
+            baseline=0.30,
+            candidate=0.36,
+            interval=(0.04, 0.08),
+            mode="warn",
+        ),
+        make_check(
+            "performance/precision", {"min": 0.7}, candidate=0.6997, decide="point", mode="report"
+        ),
+        make_check("performance/mcc", {"min": 0.5}, problem="The predictions hold one class only."),
+        make_check(
+            "performance/brier",
+            {"max_rise": 0.01},
+            skip=True,
+            problem="No score column; `on_missing: skip` is set.",
+        ),
+    )
+    late = make_check("performance/f1", {"min": 0.9}, candidate=0.85, interval=(0.84, 0.86))
+    waived = settle(GateResult(gate="performance", checks=(late,))).checks[0]
+    text = "until 2026-12-01 by @lead, MLG-31"
+    waived = waived.model_copy(update={"waiver": text, "effect": Effect.NONE})
+    odd = odd.model_copy(update={"checks": (*odd.checks, waived)})
+    schema = make_gate("data-schema", share("age_in_range", 0.9931), share("columns_exist", 0.0))
+    error = ErrorInfo(
+        kind="bug",
+        exit_code=70,
+        message="the gate stopped on an unexpected error",
+        where="gates/builtin/fairness.py",
+        hint="Run again with --debug and open an issue.",
+    )
+    return make_report(make_model(schema, odd, crashed("fairness", error)))
+
+
+def two_models() -> Report:
+    green = make_model(good_schema(), good_performance(), model="churn")
+    red = make_model(good_schema(), fairness(harmed=True), notes=("Compared unpaired.",))
+    return make_report(green, red)

@@ -1,0 +1,205 @@
+"""Whole pages as a reviewer sees them, hostile pages, and pages cut to fit."""
+
+import re
+from functools import cache
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gates.errors import ConfigError
+from gates.report import CandidateInfo, ErrorInfo, GateResult, GroupRate, PolicyInfo, RunInfo, dump
+from reporters.render import markdown
+from reporters.render.markdown import render
+from reporters.render.registry import RENDERERS
+from tests import reports
+from tests.hostile import HOSTILE
+from tests.page import html, tags
+from tests.snapshot import assert_snapshot
+
+STORIES = {
+    "all_green": reports.all_green,
+    "one_red": reports.one_red,
+    "forty_red": reports.many_red,
+    "inconclusive": reports.inconclusive,
+    "no_baseline": reports.no_baseline,
+    "bad_input": reports.bad_input,
+    "two_models": reports.two_models,
+    "mixed": reports.mixed,
+}
+
+
+def hostile_report(name):
+    """A report with `name` everywhere a stranger could put one."""
+    bad = name[:200] or " "
+    check = reports.make_check(
+        "fairness/recall",
+        {"max_drop": 0.01},
+        baseline=0.8,
+        candidate=0.7,
+        interval=(-0.2, -0.05),
+        slice={bad: bad},
+    ).model_copy(update={"id": f"fairness/recall:max_drop@{bad}"})
+    unknown = reports.make_check("x/y", {"min": 0.5}, problem=name[:1900] or " ", sensitive=(bad,))
+    gate = reports.make_gate(
+        bad,
+        check,
+        unknown.model_copy(update={"metric": bad}),
+        reports.share("held"),
+        summary=bad,
+        hint=bad,
+        notes=(bad,),
+        groups=(
+            GroupRate(sensitive=(bad,), group={bad: bad}, metric=bad, n=None, note=bad),
+            GroupRate(sensitive=(bad,), group={bad: "b"}, metric="recall", n=5, candidate=0.5),
+        ),
+    )
+    error = ErrorInfo(kind="bug", exit_code=70, message=bad, where=bad, hint=bad, details=(bad,))
+    model = reports.make_model(
+        gate,
+        GateResult(gate=bad, error=error),
+        model=bad,
+        notes=(bad,),
+        candidate=CandidateInfo(ref=bad, digest=reports.DIGEST, rows=1),
+    )
+    return reports.make_report(
+        model,
+        run=RunInfo(started="", config=bad),
+        waivers=(bad,),
+        policy=PolicyInfo(digest=reports.DIGEST, source="base", changes=(bad,)),
+    )
+
+
+@cache
+def calm():
+    return shape(render(hostile_report("calm")))
+
+
+def shape(page):
+    """The elements of a page but for code spans, of which a name may well have more than one."""
+    return [
+        tag for tag in tags(html(page)) if tag not in ("code", "pre", "pre [('lang', 'console')]")
+    ]
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_whole_pages(story):
+    assert_snapshot(f"{story}.md", render(STORIES[story]()))
+
+
+def test_a_page_cut_to_fit():
+    page = render(reports.many_red(400), budget=20_000)
+    assert_snapshot("truncated.md", page)
+    assert "and 300 more in `report.json`" in page
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_pages_are_whole_html(story):
+    page = render(STORIES[story]())
+    found = html(page)
+    assert found.count("<details>") == found.count("</details>") == page.count("<details>")
+    for row in re.findall(r"<tr>(.*?)</tr>", found, re.DOTALL):
+        assert row.count("</t") in (3, 4, 6, 8)
+    assert "<p>|" not in found
+    assert "\\[" not in page
+
+
+def test_all_green_is_three_lines_and_one_fold():
+    head, _, fold = render(reports.all_green()).partition("<details>")
+    assert [line[:12] for line in head.splitlines() if line] == [
+        "<!-- model-g",
+        "## ✅ Model g",
+        "**9 passed**",
+    ]
+    assert "<details>" not in fold
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_hostile_names_change_no_structure(hostile):
+    assert shape(render(hostile_report(hostile))) == calm()
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
+def test_any_name_changes_no_structure(value):
+    page = render(hostile_report(value))
+    assert shape(page) == calm()
+    assert page.count("<!--") == page.count("-->") == 1
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_errors_are_hostile_too(hostile):
+    error = ConfigError(hostile, where=hostile or " ", hint=hostile or " ", details=(hostile,))
+    calm = ConfigError("x", where="x", hint="x", details=("x",))
+    assert shape(render(reports.of_error(error))) == shape(render(reports.of_error(calm)))
+
+
+@pytest.mark.parametrize("budget", [1_000, 3_000, 10_000, 65_000, 1_000_000])
+@pytest.mark.parametrize("hostile", ["é" * 200, "`|" * 100, "@#1 " * 50])
+def test_every_page_fits_its_budget(budget, hostile):
+    model = hostile_report(hostile).models[0]
+    report = reports.make_report(*[model] * 12)
+    page = render(report, budget=budget)
+    assert len(page.encode()) <= max(budget, 2_000)
+    assert page.startswith("<!-- model-gates:v1 id=default -->\n## ❌ Model gate: ")
+    assert page.count("<details>") == page.count("</details>")
+    assert budget == 1_000_000 or "report.json" in page
+
+
+def test_sections_go_in_a_fixed_order():
+    report = reports.one_red()
+    whole = render(report)
+    seen = []
+    for budget in range(len(whole.encode()), 900, -50):
+        page = render(report, budget=budget)
+        shown = [part for part in ("Rates by group", "passing check", "note") if f"{part}</" in page
+                 or f"{part}s</" in page]  # fmt: skip
+        if shown not in seen:
+            seen.append(shown)
+    assert seen == [
+        ["Rates by group", "passing check", "note"],
+        ["passing check", "note"],
+        ["note"],
+        [],
+    ]
+
+
+def test_a_name_no_shell_line_can_hold_is_left_out_of_the_command():
+    def command(model, config):
+        report = reports.make_report(
+            reports.make_model(reports.good_performance(), model=model),
+            run=RunInfo(started="", config=config),
+        )
+        return re.search(r"```console\n(.*)\n```", render(report))[1]
+
+    assert command("income", "a b.yml") == "model-gates run --config 'a b.yml' --model income"
+    assert command("$(id)", "x.yml") == "model-gates run --config x.yml --model '$(id)'"
+    for name in ("a\nb", "```", "--help", "<!-- x", "</details>", "x" * 200 + "y", ""):
+        report = hostile_report("calm")
+        model = report.models[0].model_copy(update={"model": name})
+        page = render(report.model_copy(update={"models": (model,)}))
+        assert "\nmodel-gates run --config calm\n" in page
+
+
+def test_the_marker_is_a_slug():
+    assert render(reports.all_green(), marker="--> @x").startswith("<!-- model-gates:v1 id=x-")
+
+
+def test_changes_of_policy_are_in_the_open():
+    policy = PolicyInfo(source="base", digest=reports.DIGEST, changes=("`max_drop` 0.01 → 0.9",))
+    page = render(reports.all_green().model_copy(update={"policy": policy}))
+    assert "the rules of the base commit were applied" in page
+    assert page.index("`max_drop` 0.01 → 0.9") < page.index("<details>")
+
+
+def test_the_summary_holds_what_a_comment_cannot():
+    report = reports.many_red(600)
+    comment, summary = RENDERERS["markdown"](report), RENDERERS["github-summary"](report)
+    assert len(comment.encode()) <= markdown.COMMENT_BYTES < len(summary.encode())
+    assert "Shortened to fit" in comment
+    assert "Shortened" not in summary
+
+
+def test_json_comes_back_as_it_was():
+    report = reports.mixed()
+    assert RENDERERS["json"](report) == dump(report).decode()
