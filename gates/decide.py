@@ -23,6 +23,7 @@ from gates.report import (
     OnInconclusive,
     Verb,
     Verdict,
+    significant,
     worst,
 )
 
@@ -132,7 +133,7 @@ def _by_interval(check: Check, value: float, limit: float) -> Check:
     # Turned so that larger is worse, one comparison serves both directions.
     if check.verb in _LOWER_BOUNDS:
         value, limit, low, high = -value, -limit, -high, -low
-    p = _p_value(value - limit, value - low, high - value, check.confidence)
+    p = significant(_p_value(value - limit, value - low, high - value, check.confidence))
     if low > limit:
         return _with(check, Verdict.FAIL, "The whole interval is beyond the limit.", p=p)
     if high <= limit:
@@ -189,7 +190,7 @@ def _corrected(checks: list[Check]) -> list[Check]:
 
 
 def _after_correction(check: Check, p_adjusted: float, questions: int) -> Check:
-    check = check.model_copy(update={"p_adjusted": p_adjusted})
+    check = check.model_copy(update={"p_adjusted": significant(p_adjusted)})
     if check.verdict is not Verdict.FAIL or p_adjusted <= 1.0 - check.confidence:
         return check
     return _with(

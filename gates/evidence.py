@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, StrictBool, StrictInt, StrictStr
 
-from gates.errors import InputError
 from gates.report import Decide, Mode, Model, OnInconclusive, Task, bounded
 from gates.stats.catalogue import METRICS_VERSION
 

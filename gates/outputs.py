@@ -116,7 +116,7 @@ def read_rows(
     if "prediction" in roles:
         prediction = _predicted(joined, truth, roles["prediction"], source)
     elif task is Task.BINARY:
-        prediction = (score >= source.threshold).astype(np.int32)  # type: ignore[operator]
+        prediction = np.asarray(score >= source.threshold, dtype=np.int32)  # type: ignore[operator]
     else:
         prediction = np.argmax(score, axis=1).astype(np.int32)  # type: ignore[arg-type]
     return Rows(

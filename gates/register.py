@@ -7,6 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from gates import __version__
 from gates.assemble import assemble
@@ -18,8 +19,11 @@ from gates.record import Content, Evaluated, MetricFact, Predicted, Record, Regi
 from gates.report import Task, bounded
 from gates.runner import question
 from gates.stats.catalogue import METRICS, METRICS_VERSION, Needs, metrics_for
-from gates.tables import Engine
 from gates.table_writer import write_parquet
+from gates.tables import Engine
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 ID = "id"
 _LIBRARIES = ("numpy", "duckdb", "scikit-learn", "pyarrow")
@@ -74,12 +78,12 @@ def register(config: Config, name: str, store: Store, root: Path, new: Candidate
     return record
 
 
-def stored_columns(evidence: Evidence) -> dict[str, object]:
+def stored_columns(evidence: Evidence) -> dict[str, NDArray[Any]]:
     """Return a model's outputs as columns with the names every stored baseline has."""
     import numpy as np
 
     rows = evidence.candidate
-    columns: dict[str, object] = {ID: evidence.joined.text(evidence.data.id)}
+    columns: dict[str, NDArray[Any]] = {ID: evidence.joined.text(evidence.data.id)}
     if evidence.task is Task.REGRESSION:
         return columns | {"prediction": rows.prediction}
     columns["prediction"] = np.array(evidence.classes, dtype=object)[rows.prediction]

@@ -101,7 +101,7 @@ class Family(StrEnum):
     INTERSECTIONS = "intersections"
 
 
-def _significant(value: float) -> float:
+def significant(value: float) -> float:
     """Round to 12 significant digits, so that thread counts cannot change the bytes."""
     return float(f"{value:.12g}") + 0.0
 
@@ -112,7 +112,7 @@ def bounded(text: object, limit: int = MAX_NAME) -> str:
     return string if len(string) <= limit else string[: limit - 1] + "…"
 
 
-Number = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_significant)]
+Number = Annotated[float, Field(allow_inf_nan=False), AfterValidator(significant)]
 Count = Annotated[int, Field(ge=0)]
 Name = Annotated[str, StringConstraints(max_length=MAX_NAME)]
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT)]
@@ -336,19 +336,8 @@ def worst(verdicts: list[Verdict]) -> Verdict:
 
 def dump(report: Report) -> bytes:
     """Return the canonical bytes of a report: same report, same bytes."""
-    data = _rounded(report.model_dump(mode="json", by_alias=True))
+    data = report.model_dump(mode="json", by_alias=True)
     return (json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
-
-
-def _rounded(value: Any) -> Any:
-    # Numbers that were worked out after validation are rounded here, once, for all of them.
-    if isinstance(value, float):
-        return _significant(value)
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_rounded(item) for item in value]
-    return value
 
 
 def load(raw: bytes) -> Report:

@@ -8,6 +8,7 @@ only the columns that are named. A NaN is a missing value, as null is.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import narwhals as nw
@@ -147,8 +148,8 @@ class Table:
         """Return the names of the columns, in the file's order."""
         return tuple(self.fields)
 
-    @property
-    def kinds(self) -> dict[str, Kind]:
+    @cached_property
+    def kinds(self) -> Mapping[str, Kind]:
         """Return what each column holds."""
         return {name: column.kind for name, column in self.fields.items()}
 
@@ -269,7 +270,7 @@ class Table:
         """Raise InputError, with a guess at what was meant, unless all these columns exist."""
         absent = [name for name in dict.fromkeys(names) if name not in self.fields]
         if absent:
-            message = f"no column `{bounded(absent[0])}`, which is needed as {what}"
+            message = f"there is no column `{bounded(absent[0])}` ({what})"
             details = tuple(f"`{bounded(name)}` is missing too" for name in absent[1:20])
             hint = meant(absent[0], self.columns)
             raise InputError(message, where=bounded(self.name), hint=hint, details=details)
@@ -286,11 +287,12 @@ class Table:
         Infinite values are outside of finite bounds; a missing value is no matter of this check.
         """
         self._numeric(column)
+        finite = high == -low == np.finfo(np.float64).max
         self._refuse(
             column,
             lambda value: (value.cast(nw.Float64) < low) | (value.cast(nw.Float64) > high),
-            f"a value outside [{low:g}, {high:g}]",
-            f"It must be {what}.",
+            "a value that is not finite" if finite else f"a value outside [{low:g}, {high:g}]",
+            f"Values here ({what}) must be in range: correct them, or leave the rows out.",
         )
 
     def origin(self, column: str) -> Origin:

@@ -9,21 +9,40 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import os
 import re
 import secrets
 import shlex
-import shutil
 import socket
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import ConfigDict, Field, StrictStr, ValidationError, with_config
 
+from gates.baselines.files import (
+    ALIASES,
+    HOLDER,
+    PREDICTIONS,
+    RECORD,
+    STAGING,
+    as_json,
+    damaged,
+    disk,
+    listed,
+    newer,
+    parse_json,
+    read_record,
+    regular_file,
+    seal,
+    slug,
+    sweep,
+    sync,
+    version_of,
+    write_through,
+)
 from gates.errors import ConfigError, EnvironmentFault, InputError, Refused
 from gates.record import Content, Record, Registration
 from gates.report import Model, bounded, write_atomic
@@ -31,20 +50,9 @@ from gates.report import Model, bounded, write_atomic
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-RECORD, PREDICTIONS, ALIASES = "record.json", "predictions.parquet", "aliases.json"
-STAGING, HOLDER = ".staging-", ".lock-holder"
-
-_PLAIN = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")
-_RESERVED = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]")
-_FOLDER = re.compile(r"v([0-9]{4}|[1-9][0-9]{4,8})-([0-9a-f]{12})")
 _VERSION = re.compile(r"v?([0-9]{1,9})")
 _DIGEST = re.compile(r"(?i:sha256:([0-9a-f]{4,64})|([0-9a-f]{8,64}))")
 _ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")
-
-_RESTORE = (
-    "Restore it from version control or a backup (a Git LFS pointer has to be pulled first); "
-    "`model-gates baseline verify` lists all that is wrong."
-)
 
 
 class Options(Model):
@@ -92,19 +100,6 @@ class _Log(Model):
     moves: tuple[Move, ...] = ()
 
 
-@contextmanager
-def _disk(where: Path | None = None) -> Iterator[None]:
-    """Turn what the operating system refuses into an EnvironmentFault with a place."""
-    try:
-        yield
-    except OSError as error:
-        raise EnvironmentFault(
-            f"the baseline store can not be used: {error.strerror or error}",
-            where=str(error.filename or where or "baseline store"),
-            hint="Check that the folder exists, can be written to, and has free space.",
-        ) from error
-
-
 @dataclass(frozen=True)
 class Store:
     """The baselines of one model under `root`; writers wait `patience` seconds for one another."""
@@ -118,7 +113,7 @@ class Store:
         """Return the model's own folder."""
         return self.root / slug(self.model)
 
-    @_disk()
+    @disk()
     def register(
         self, content: Content, predictions: Path, registration: Registration, *, alias: str | None
     ) -> tuple[Record, bool]:
@@ -143,7 +138,7 @@ class Store:
                 self._move(alias, record.version, at=registration.at, by=registration.by)
         return record, not known
 
-    @_disk()
+    @disk()
     def find(self, ref: str) -> Registered:
         """Return the version that an alias, a number or the start of a digest names, verified.
 
@@ -153,22 +148,22 @@ class Store:
         record, folder = self._open(self._number(ref, log.aliases), log.moves)
         return Registered(record=record, predictions=folder / PREDICTIONS, ref=ref)
 
-    @_disk()
+    @disk()
     def versions(self) -> list[Record]:
         """Return every version's record, oldest first; their predictions are not read."""
-        return [_read_record(folder, self.model) for _, folder in self._folders()]
+        return [read_record(folder, self.model) for _, folder in self._folders()]
 
-    @_disk()
+    @disk()
     def aliases(self) -> dict[str, int]:
         """Return what each alias points at, by name."""
         return dict(sorted(self._log().aliases.items()))
 
-    @_disk()
+    @disk()
     def moves(self) -> list[Move]:
         """Return every move of an alias, oldest first."""
         return list(self._log().moves)
 
-    @_disk()
+    @disk()
     def point(self, alias: str, ref: str, *, by: str, at: str) -> Move:
         """Point an alias at a version; where it points there already, nothing is logged."""
         _check_alias(alias)
@@ -177,7 +172,7 @@ class Store:
         with self._writing(by):
             return self._move(alias, version, at=at, by=by)
 
-    @_disk()
+    @disk()
     def verify(self) -> list[str]:
         """Return what is wrong with the store, in words; empty when it is sound."""
         problems = [f"{path}: is not part of the store" for path in self._strays()]
@@ -197,13 +192,13 @@ class Store:
 
     def _folders(self) -> list[tuple[int, Path]]:
         """Return the numbers and folders of the versions, oldest first."""
-        matches = [(_version_of(path), path) for path in _listed(self.folder)]
+        matches = [(version_of(path), path) for path in listed(self.folder)]
         return sorted((number, path) for number, path in matches if number)
 
     def _matching(self, start: str) -> list[int]:
         """Return the numbers of the versions whose digest starts with these hex digits."""
         close = [f for _, f in self._folders() if f.name.split("-")[1].startswith(start[:12])]
-        records = [_read_record(folder, self.model) for folder in close]
+        records = [read_record(folder, self.model) for folder in close]
         return [record.version for record in records if record.digest[7:].startswith(start)]
 
     def _number(self, ref: str, aliases: dict[str, int]) -> int:
@@ -240,15 +235,15 @@ class Store:
         if len(folders) != 1:
             # Twice: two branches that both registered were merged.
             what = "is there twice" if folders else "is missing, yet an alias was pointed at it"
-            raise _damaged(self.folder, f"version {number} {what}")
+            raise damaged(self.folder, f"version {number} {what}")
         folder = folders[0]
-        record, seal = _read_record(folder, self.model), _seal(folder / RECORD)
-        if any(move.version == number and move.record not in (None, seal) for move in moves):
-            raise _damaged(folder / RECORD, f"{RECORD} was edited after an alias was pointed at it")
-        with _regular(folder / PREDICTIONS).open("rb") as file:
+        record, sealed = read_record(folder, self.model), seal(folder / RECORD)
+        if any(move.version == number and move.record not in (None, sealed) for move in moves):
+            raise damaged(folder / RECORD, f"{RECORD} was edited after an alias was pointed at it")
+        with regular_file(folder / PREDICTIONS).open("rb") as file:
             found = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
         if found != record.content.predictions.sha256:
-            raise _damaged(folder / PREDICTIONS, f"{PREDICTIONS} is not what was registered")
+            raise damaged(folder / PREDICTIONS, f"{PREDICTIONS} is not what was registered")
         return record, folder
 
     def _add(
@@ -262,17 +257,17 @@ class Store:
         staging = self.folder / f"{STAGING}{secrets.token_hex(8)}"
         staging.mkdir()
         with predictions.open("rb") as file:
-            copied = _write(staging / PREDICTIONS, file)
+            copied = write_through(staging / PREDICTIONS, file)
         if copied != content.predictions.sha256:
             raise InputError(
                 "the predictions file is not the one that was measured",
                 where=str(predictions),
                 hint="Register it again once nothing writes to it.",
             )
-        _write(staging / RECORD, io.BytesIO(_json(record.model_dump(mode="json"))))
-        _sync(staging)
+        write_through(staging / RECORD, io.BytesIO(as_json(record.model_dump(mode="json"))))
+        sync(staging)
         staging.rename(self.folder / f"v{number:04d}-{digest[7:19]}")
-        _sync(self.folder)
+        sync(self.folder)
         return record
 
     def _log(self) -> _Log:
@@ -280,36 +275,36 @@ class Store:
         path = self.folder / ALIASES
         if not path.exists():
             return _Log()
-        data = _parse(path)
+        data = parse_json(path)
         if isinstance(data, dict) and isinstance(data.get("schema"), int) and data["schema"] > 1:
-            raise _newer(path)
+            raise newer(path)
         try:
             log = _Log.model_validate(data)
         except ValidationError as error:
-            raise _damaged(path, f"{ALIASES} is not an alias log") from error
+            raise damaged(path, f"{ALIASES} is not an alias log") from error
         if _replayed(log.moves) != log.aliases:
-            raise _damaged(path, f"{ALIASES} holds pointers that its own log does not lead to")
+            raise damaged(path, f"{ALIASES} holds pointers that its own log does not lead to")
         return log
 
     def _move(self, alias: str, version: int, *, at: str, by: str) -> Move:
         """Log a move and replace the alias file; the caller holds the lock."""
         log = self._log()
         _, folder = self._open(version, log.moves)
-        old, seal = log.aliases.get(alias), _seal(folder / RECORD)
-        move = Move(at=at, by=by, alias=alias, version=version, previous=old, record=seal)
+        old, sealed = log.aliases.get(alias), seal(folder / RECORD)
+        move = Move(at=at, by=by, alias=alias, version=version, previous=old, record=sealed)
         if old != version:
             pointers = dict(sorted({**log.aliases, alias: version}.items()))
             moves = [asdict(each) for each in (*log.moves, move)]
-            content = _json({"schema": 1, "aliases": pointers, "moves": moves})
+            content = as_json({"schema": 1, "aliases": pointers, "moves": moves})
             write_atomic(self.folder / ALIASES, content)
-            _sync(self.folder)
+            sync(self.folder)
         return move
 
     def _strays(self) -> Iterator[Path]:
         """Yield what does not belong; hidden files are ours, or an editor's, and never read."""
-        for path in _listed(self.folder):
-            if _version_of(path):
-                yield from (p for p in _listed(path) if p.name not in (RECORD, PREDICTIONS))
+        for path in listed(self.folder):
+            if version_of(path):
+                yield from (p for p in listed(path) if p.name not in (RECORD, PREDICTIONS))
             elif path.name != ALIASES and not path.name.startswith("."):
                 yield path
 
@@ -319,9 +314,9 @@ class Store:
         from filelock import FileLock, Timeout
 
         holder = self.folder / HOLDER
-        with _disk(self.folder):
+        with disk(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            _sync(self.folder.parent)
+            sync(self.folder.parent)
             lock = FileLock(self.folder / ".lock", timeout=self.patience)
             try:
                 held = lock.acquire()
@@ -334,25 +329,14 @@ class Store:
                     hint=f"Waited {self.patience:g} s for it. Try again once it has finished.",
                 ) from error
             with held:
-                _sweep(self.folder)
+                sweep(self.folder)
                 # Beside the lock and not in it: some versions of filelock empty the lock file.
                 who = f"{bounded(by)}, process {os.getpid()} on {socket.gethostname()}"
                 holder.write_text(who, "utf-8")
                 try:
                     yield
                 finally:
-                    _sweep(self.folder)
-
-
-def slug(model: str) -> str:
-    """Return a folder name for a model that is safe on every file system and unlike any other's.
-
-    A plain lower-case name stays; any other gets `--` and a hash, which no plain name can hold.
-    """
-    if _PLAIN.fullmatch(model) and len(model) <= 64 and not _RESERVED.fullmatch(model):
-        return model
-    readable = re.sub(r"[^a-z0-9]+", "-", model.lower())[:40].strip("-") or "model"
-    return f"{readable}--{hashlib.sha256(model.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
+                    sweep(self.folder)
 
 
 def _check_alias(alias: str) -> None:
@@ -371,114 +355,6 @@ def _replayed(moves: Iterable[Move]) -> dict[str, int] | None:
             return None
         state[move.alias] = move.version
     return {alias: version for alias, version in state.items() if version is not None}
-
-
-def _read_record(folder: Path, model: str) -> Record:
-    """Return the record in a version's folder once its content and its place are verified."""
-    path = folder / RECORD
-    data = _parse(path)
-    match data:
-        case {"content": {"schema_version": int(schema)}} if schema > 1:
-            raise _newer(path)
-        case {"content": content, "digest": str(digest)} if digest == _canonical(content):
-            pass
-        case _:
-            raise _damaged(path, f"{RECORD} does not match its own digest")
-    try:
-        record = Record.model_validate(data)
-    except ValidationError as error:
-        raise _damaged(path, f"{RECORD} is not a baseline's record") from error
-    place = (f"v{record.version:04d}-{record.digest[7:19]}", record.content.model)
-    if place != (folder.name, model):
-        raise _damaged(path, f"{RECORD} belongs to another version or model")
-    return record
-
-
-def _canonical(content: object) -> str:
-    """Return the digest of a content as written: a field added later changes no old digest."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
-
-
-def _seal(path: Path) -> str:
-    """Return the sha256 of a text file, blind to the line ends that Git on Windows puts in."""
-    return "sha256:" + hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
-
-
-def _parse(path: Path) -> Any:
-    """Return the JSON in a file; Refused when it is none."""
-    try:
-        return json.loads(_regular(path).read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise _damaged(path, f"{path.name} is not JSON") from error
-
-
-def _regular(path: Path) -> Path:
-    """Return the path of a plain file; links, pipes and devices lead out of the store, or hang."""
-    if path.is_symlink() or not path.is_file():
-        raise _damaged(path, f"{path.name} is missing or not a regular file")
-    return path
-
-
-def _write(path: Path, source: BinaryIO) -> str:
-    """Write a new file through to the disk and return the sha256 of what was written."""
-    digest = hashlib.sha256()
-    with path.open("xb") as file:
-        while chunk := source.read(1024 * 1024):
-            digest.update(chunk)
-            file.write(chunk)
-        file.flush()
-        os.fsync(file.fileno())
-    return "sha256:" + digest.hexdigest()
-
-
-def _sync(folder: Path) -> None:
-    """Make a rename in a folder outlast a power cut, where the system can sync a folder."""
-    with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def _sweep(folder: Path) -> None:
-    """Remove a writer's passing files, a killed one's too; the caller holds the lock."""
-    for path in _listed(folder):
-        if path.name.startswith(STAGING):
-            shutil.rmtree(path)
-        elif path.name.startswith((HOLDER, f".{ALIASES}.")):
-            path.unlink()
-
-
-def _listed(folder: Path) -> list[Path]:
-    """Return what is in a folder, by name; nothing when there is no folder."""
-    try:
-        return sorted(folder.iterdir())
-    except FileNotFoundError:
-        return []
-
-
-def _version_of(path: Path) -> int | None:
-    """Return the number of a version's folder; None for anything else, a link to one included."""
-    match = _FOLDER.fullmatch(path.name)
-    return int(match[1]) if match and path.is_dir() and not path.is_symlink() else None
-
-
-def _json(data: object) -> bytes:
-    """Return readable JSON whose bytes depend on nothing but the data."""
-    return (json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
-
-
-def _damaged(path: Path, message: str) -> Refused:
-    """Return the error for what is not as it was registered."""
-    return Refused(message, where=str(path), hint=_RESTORE)
-
-
-def _newer(path: Path) -> InputError:
-    """Return the error for a file of a later version of Model Gates."""
-    message = f"{path.name} was written by a newer version of Model Gates"
-    return InputError(message, where=str(path), hint="Upgrade Model Gates.")
 
 
 @contextmanager

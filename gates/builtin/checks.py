@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Literal
 
-from gates.builtin.limits import Policies
 from gates.errors import InputError
+from gates.limits import Policies
 from gates.report import Check, Family, Verb
 from gates.stats.catalogue import METRICS, Needs
 

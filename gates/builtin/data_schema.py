@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, StrictBool, StrictStr
 
-from gates.builtin.column_rules import (
+from gates.errors import InputError
+from gates.expectations.expectation import Expectation, inferred
+from gates.expectations.rules import (
     ColumnRule,
     RowsRule,
     Share,
@@ -17,10 +19,8 @@ from gates.builtin.column_rules import (
     row_count,
     together,
 )
-from gates.builtin.expectations import Expectation, inferred
-from gates.builtin.limits import Problem
-from gates.builtin.suite_file import read_suite
-from gates.errors import InputError
+from gates.expectations.suite import read_suite
+from gates.limits import Problem
 from gates.report import (
     Check,
     Decide,
@@ -34,8 +34,8 @@ from gates.report import (
 )
 
 if TYPE_CHECKING:
-    from gates.builtin.gx_runner import Outcome
     from gates.evidence import Evidence
+    from gates.expectations.gx import Outcome
     from gates.record import Evaluated
     from gates.tables import Table
 
@@ -139,7 +139,7 @@ class DataSchema(Model):
         Raises ConfigError for a suite or an expectation that is wrong, InputError for a table
         that does not open or a baseline without a profile, EnvironmentFault without the library.
         """
-        from gates.builtin.gx_runner import run
+        from gates.expectations.gx import run
 
         table = self._table(evidence)
         expectations = tuple(self._expectations(evidence, table))

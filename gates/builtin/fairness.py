@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field, StrictInt, StrictStr
 
 from gates.builtin.checks import Rule, check, measure_pair, pair_numbers
-from gates.builtin.limits import (
+from gates.builtin.parted import Parted, group_rates
+from gates.limits import (
     Bounds,
     Policies,
     Positive,
@@ -18,7 +19,6 @@ from gates.builtin.limits import (
     span,
     unknown_metric,
 )
-from gates.builtin.parted import Parted, group_rates
 from gates.report import Check, Family, GateResult, GroupRate, Task, bounded
 from gates.stats.catalogue import (
     METRICS,

@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from gates.builtin.checks import Numbers, Pair, measure_pair, no_baseline
-from gates.builtin.limits import span
 from gates.errors import GatesError
+from gates.limits import span
 from gates.report import Family, GroupRate, bounded
 from gates.stats.catalogue import METRICS, Disparity, Spread
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import AfterValidator, Field, StrictStr
 
 from gates.builtin.checks import Pair, Rule, check, measure_pair, pair_numbers
-from gates.builtin.limits import (
+from gates.errors import ConfigError, GatesError
+from gates.limits import (
     Bounds,
     Policies,
     Positive,
@@ -18,7 +19,6 @@ from gates.builtin.limits import (
     span,
     unknown_metric,
 )
-from gates.errors import ConfigError, GatesError
 from gates.report import Check, Family, GateResult, Model, Task, Verb, bounded
 from gates.stats.catalogue import METRICS, metrics_for, verbs
 from gates.where import parse

@@ -1,144 +1,173 @@
 """Play the main job on real data: a better candidate that is blocked, and one that passes.
 
-Everything runs as it would for a user: the commands below, as processes of their own, in a copy of
-`project/`. No number stands in this file; all that are printed come out of the run.
+All of it runs as it would for a user: the commands below, each a process of its own, in a copy of
+`project/`. No result stands in this file; every number that is printed comes out of the run.
 """
 
 from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 
 from gates.errors import EXIT_BLOCKED, EXIT_BUG, EXIT_OK, ConfigError
 from gates.process import run
+from gates.report import Check, Family, load
+from gates.stats.catalogue import METRICS, Better
 
 PROJECT = Path(__file__).parent / "project"
 MARKER = ".model-gates-demo"
 BLOCKED, PASSED = "report-1-blocked", "report-2-passed"
-# What a play makes, and the next one may take away; what a person put beside it stays.
-_MADE = ("out", "data", ".model-gates", BLOCKED, PASSED)
+
+# What one play leaves and the next one clears away; what a person put beside it stays.
+_MADE = ("data", "out", ".model-gates", BLOCKED, PASSED)
 _SECONDS = 120.0
-_COLUMNS = "110"
+_WIDTH = 100
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One command of the story: what is said before it, and the exit code it has to end with."""
+    """One command of the story, and the exit code it must end with.
+
+    `before` is said ahead of it, and has to be true whatever comes out. `report` is the folder of
+    the report that it leaves, if any.
+    """
 
     before: str
-    command: tuple[str, ...]
+    command: str
     expected: int = EXIT_OK
+    report: str | None = None
 
 
 STORY = (
     Step(
-        before="A team predicts who earns more than 50,000 a year. A linear model is in service. "
-        "Its own script trains it; Model Gates will see nothing of it but its predictions.",
-        command=("python", "train.py", "--model", "logistic", "--name", "baseline"),
+        before="A linear model is in service. The team's own script trains it; the gates will see "
+        "nothing of it but its predictions.",
+        command="python train.py --model logistic --name baseline",
     ),
     Step(
-        before="Its predictions on the holdout are registered as the baseline: the version that "
-        "every candidate is held against, row by row.",
-        command=(
-            *("model-gates", "baseline", "register", "--model", "income"),
-            *("--predictions", "out/baseline.parquet", "--alias", "champion"),
-        ),
+        before="Its predictions for the holdout are registered as the baseline, which every "
+        "candidate is held against, person by person.",
+        command="model-gates baseline register --model income "
+        "--predictions out/baseline.parquet --alias champion",
     ),
     Step(
-        before="A pull request brings boosted trees, and fresher labels: from tax returns, looked "
-        "up by the person who filed. Where none is found, the label becomes 0.",
-        command=(
-            *("python", "train.py", "--model", "boosted", "--labels", "returns"),
-            *("--unmatched", "zero", "--name", "candidate"),
-        ),
+        before="A pull request brings boosted trees, and labels from a new source: tax returns, "
+        "looked up by the name of the person who filed. Who has no return gets the label 0.",
+        command="python train.py --model boosted --labels by-filer",
     ),
     Step(
-        before="The gates hold it against the baseline. On the headline metrics it is better. Read "
-        "on to the groups: spouses file together, so every second wife had no return of her own, "
-        "and was taught to the model as one who does not earn it.",
-        command=("model-gates", "run", "--out", BLOCKED),
+        before="Is it safe to put this in place of the baseline?",
+        command=f"model-gates run --out {BLOCKED}",
         expected=EXIT_BLOCKED,
+        report=BLOCKED,
     ),
     Step(
-        before="The mended pull request leaves out the people without a return, instead of "
-        "guessing their label. One argument differs.",
-        command=(
-            *("python", "train.py", "--model", "boosted", "--labels", "returns"),
-            *("--unmatched", "drop", "--name", "candidate"),
-        ),
+        before="What went wrong: a couple files one return, under the name of one of the two. "
+        "About half of the wives were not found, and so the model was taught that they earn "
+        "little. `sex` is not even one of its features; `relationship` is. The next commit looks "
+        "returns up by the couple, and changes nothing else.",
+        command="python train.py --model boosted --labels by-couple",
     ),
     Step(
-        before="The same command, the same limits. What is inconclusive warns and does not block: "
-        "there are too few rows to tell, and the report says how many would.",
-        command=("model-gates", "run", "--out", PASSED),
+        before="The same command, the same limits. A check that is undecided had too few rows to "
+        "tell. It warns, and says how many more would do; it blocks only where a team asks for "
+        "that.",
+        command=f"model-gates run --out {PASSED}",
+        report=PASSED,
     ),
 )
 
 
-def play(out: Path, say: Say) -> int:
-    """Play the story in the folder `out`; return 0 when it went as told, else 70.
+def play(out: Path, say: Say, story: Sequence[Step] = STORY) -> int:
+    """Play a story in the folder `out`; return 0 when it went as told, else 70.
 
     Raises ConfigError for a folder that holds something else, EnvironmentFault for a command that
     can not be started or does not end.
     """
     _prepare(out)
-    say(f"The demo plays in {out}/, a small repository such as yours.")
-    for number, step in enumerate(STORY, 1):
-        say(f"\n[{number}/{len(STORY)}] {step.before}\n\n$ {' '.join(step.command)}")
-        finished = run(_argv(step.command), cwd=out, timeout=_SECONDS, env=_environment())
-        say(finished.output.rstrip())
-        if finished.returncode != step.expected:
-            say(f"\nThis should have ended with exit code {step.expected}, not with "
-                f"{finished.returncode}: the story did not go as told.")
+    say(f"Who earns more than 50,000 a year? A small repository is in {out}, with real data.")
+    for number, step in enumerate(story, 1):
+        say(f"\n── {number} of {len(story)} ──\n{fill(step.before, _WIDTH)}\n\n$ {step.command}")
+        returncode = _run(step, out, say)
+        if returncode != step.expected:
+            say(
+                f"\nThe story did not go as told: exit code {returncode}, "
+                f"where {step.expected} was expected."
+            )
             return EXIT_BUG
-        say(f"(exit code {finished.returncode})")
     say(_closing(out))
     return EXIT_OK
 
 
+def _run(step: Step, out: Path, say: Say) -> int:
+    """Run one command, show what it printed, and return its exit code."""
+    finished = run(_argv(step.command), cwd=out, timeout=_SECONDS, env=_environment())
+    say(finished.output.rstrip())
+    if step.report and finished.returncode == step.expected:
+        say(_overall(out, step.report))
+        say(f"\nexit code {finished.returncode}")
+    return finished.returncode
+
+
 def _prepare(out: Path) -> None:
-    """Copy the project into a folder that is new, empty, or of an earlier play."""
-    if out.exists() and not (out / MARKER).is_file() and (not out.is_dir() or any(out.iterdir())):
+    """Copy the project into a folder that is new, empty, or from an earlier play."""
+    ours = (out / MARKER).is_file()
+    if out.exists() and not ours and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(
-            "there is something else here already, which the demo will not touch",
+            "something else is there already, and the demo will not touch it",
             where=str(out),
             hint="Name a new folder with `--out`.",
         )
     for name in _MADE:
         shutil.rmtree(out / name, ignore_errors=True)
-    shutil.copytree(
-        PROJECT, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
-    )
-    (out / MARKER).write_text("Made by `model-gates demo`, which may overwrite it.\n")
+    # First, so that a play that was cut short can be played again.
+    out.mkdir(parents=True, exist_ok=True)
+    (out / MARKER).write_text("Made by `model-gates demo`, which will overwrite its own files.\n")
+    unwanted = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(PROJECT, out, dirs_exist_ok=True, ignore=unwanted)
 
 
-def _argv(command: tuple[str, ...]) -> list[str]:
-    """Return what a person would type as this very installation's Python and Model Gates."""
-    program, *arguments = command
+def _argv(command: str) -> list[str]:
+    """Return the command as run by this very Python and this very Model Gates."""
+    program, *arguments = command.split()
     module = ["-m", "gates"] if program == "model-gates" else []
     return [sys.executable, *module, *arguments]
 
 
 def _environment() -> dict[str, str]:
-    # The folder this code was loaded from, so that it is also the code that is played. Text is
-    # UTF-8 whatever the locale says, since that is how it is read.
-    ours = Path(__file__).parents[2]
-    return {"PYTHONPATH": str(ours), "PYTHONUTF8": "1", "COLUMNS": _COLUMNS}
+    # Where this code was loaded from is also what is played, installed or not. Text is UTF-8
+    # whatever the locale says, because that is how it is read.
+    return {"PYTHONPATH": str(Path(__file__).resolve().parents[2]), "PYTHONUTF8": "1"}
+
+
+def _overall(out: Path, folder: str) -> str:
+    """Return what the report says of both models on the whole holdout."""
+    report = load((out / folder / "report.json").read_bytes())
+    gates = [gate for model in report.models for gate in model.gates]
+    checks = [c for g in gates if g.gate == "performance" for c in g.checks]
+    # By metric, because one that has two limits is two checks.
+    rows = {c.metric: _row(c) for c in checks if c.family is Family.OVERALL}
+    return "\n".join((f"\nOn the whole holdout ({folder}/report.json):", *rows.values()))
+
+
+def _row(check: Check) -> str:
+    lower = "   (lower is better)" if METRICS[check.metric].better is Better.LOWER else ""
+    row = f"{check.baseline:.4f} → {check.candidate:.4f}   Δ {check.delta:+.4f}{lower}"
+    return f"  {check.metric:<10}" + row.replace("-", "−")
 
 
 def _closing(out: Path) -> str:
     return f"""
-That is the whole job: one file of limits, one registered baseline, and an exit code that CI obeys.
+── What to read ──
+{out / BLOCKED / "report.md"}: why the first was blocked, as its reviewer reads it
+{out / PASSED / "report.md"}: the one that passed
+{out / "model-gates.yml"}: the limits, and why they are what they are
+{out / "train.py"}: what the team's script did, and how the labels were lost
 
-  {out / BLOCKED / "report.md"}   why the first was blocked, as a reviewer reads it
-  {out / PASSED / "report.md"}    the one that passed
-  {out / "model-gates.yml"}       the limits, with comments
-  {out / "train.py"}              the two training runs, and the line that made the difference
-
-Next: `model-gates init` proposes a configuration for predictions of your own. README.md goes on
-from there."""
+Then README.md, and `model-gates init`, which proposes limits for predictions of your own."""

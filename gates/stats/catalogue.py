@@ -1,7 +1,7 @@
-"""Which metrics exist: names, tasks, direction. No numpy here: `validate` and `--help` read this.
+"""Which metrics exist: names, tasks, direction. No numpy here: `validate` reads this.
 
-How each one is computed stands in `metrics.py`; what each one means is scikit-learn's or Fairlearn's
-definition, and the tests hold ours against theirs to 1e-9. A change of meaning bumps
+How each one is computed stands in `metrics.py`; what each one means is scikit-learn's or
+Fairlearn's definition, and the tests hold ours against theirs to 1e-9. A change of meaning bumps
 `METRICS_VERSION`, and a baseline registered under another version is not comparable.
 """
 

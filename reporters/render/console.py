@@ -92,7 +92,7 @@ def _entry(row: Row) -> tuple[Text, Text]:
     change = f"Δ {row.delta}" if row.delta != DASH else DASH
     numbers = [held, change, f"limit: {row.limit}", f"n {row.n}"]
     lines = [
-        _text(row.subject),
+        _text((row.gate, ": ", *row.about)),
         _text((" · ".join(part for part in numbers if part != DASH),), "dim"),
     ]
     if row.tone is not Tone.FAIL:

@@ -56,12 +56,13 @@ def _open(report: Report) -> tuple[Tone, Said]:
         warns = "warns" if check.effect is Effect.WARN else "reports"
         return Tone.WARN, (*who, ", but ", *said(gate, check), f": this only {warns}")
     doubts = tones.count(Tone.UNDECIDED)
+    total = figures.plural(len(tones), "check")
     if doubts:
-        return Tone.UNDECIDED, (*who, f"; {doubts:,} of {len(tones):,} checks could not be decided")
+        return Tone.UNDECIDED, (*who, f"; {doubts:,} of {total} could not be decided")
     passed = tones.count(Tone.PASS)
     waived = f", {tones.count(Tone.WAIVED):,} waived" if Tone.WAIVED in tones else ""
     if passed < len(tones):
-        return Tone.PASS, (*who, f": {passed:,} of {len(tones):,} checks passed{waived}")
+        return Tone.PASS, (*who, f": {passed:,} of {total} passed{waived}")
     every = "its check" if passed == 1 else f"all {passed:,} checks"
     return Tone.PASS, (*who[:1], f" passes {every}") if len(report.models) == 1 else (
         f"all {len(report.models):,} models pass {every}",

@@ -87,7 +87,7 @@ def render(report: Report, *, budget: int = COMMENT_BYTES, marker: str = "defaul
 
     `marker` tells apart the comments of several runs on one pull request.
     """
-    sections = [_section(model) for model in report.models]
+    sections = sorted(map(_section, report.models), key=lambda section: section.tone.rank)
     pages = (
         _page(report, sections, how, marker)
         for how in _cuts()

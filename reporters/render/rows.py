@@ -15,11 +15,12 @@ SHARES = "data-schema"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A check in words; `rule` is its id, and `reason` is empty where the verdict says it all."""
+    """A check in words; `rule` is its id, and `about` says which metric of which rows."""
 
     tone: Tone
     rule: Name
-    subject: Said
+    gate: str
+    about: Said
     baseline: str
     candidate: str
     delta: str
@@ -37,7 +38,8 @@ def row(gate: str, check: Check, *, mixed: bool = False) -> Row:
     return Row(
         tone=words.tone(check),
         rule=Name(check.id),
-        subject=subject(gate, check),
+        gate=gate,
+        about=(words.metric(check.metric), *words.where(check)),
         baseline=figures.number(check.baseline, figures.places(check)),
         candidate=candidate,
         delta=delta,
@@ -47,11 +49,6 @@ def row(gate: str, check: Check, *, mixed: bool = False) -> Row:
         reason=check.reason,
         excess=excess(check),
     )
-
-
-def subject(gate: str, check: Check) -> Said:
-    """Return what a check is about: gate, metric, and the rows it looks at."""
-    return (gate, ": ", words.metric(check.metric), *words.where(check))
 
 
 def is_share(gate: str, check: Check) -> bool:

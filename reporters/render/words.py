@@ -100,8 +100,8 @@ def where(check: Check) -> Said:
 
 
 def pairs(values: dict[str, str]) -> str:
-    """Return a slice or a group as `column = value`, in the order given."""
-    return ", ".join(f"{column} = {value}" for column, value in values.items())
+    """Return a slice or a group as `column=value`, in the order given."""
+    return ", ".join(f"{column}={value}" for column, value in values.items())
 
 
 def short(digest: str) -> Name:
@@ -136,7 +136,7 @@ def verdict(check: Check, *, direction: bool = True) -> Said:
             return (*undecided(check), _policy(check))
         case Tone.ERROR:
             return ("error: ", check.reason, _policy(check))
-        case Tone.FAIL | Tone.WARN:
+        case _:
             how = f": {_FAILS[check.verb]}" if direction else ""
             return (f"fails{_policy(check)}{how}",)
 
@@ -184,9 +184,9 @@ def counts(gates: tuple[GateResult, ...]) -> str:
 
 
 def unwell(gate: GateResult) -> bool:
-    """Return whether a gate's hint has something to say: a check needs somebody's attention."""
-    harmless = (Tone.PASS, Tone.SKIPPED, Tone.WAIVED)
-    return any(tone(check) not in harmless for check in gate.checks)
+    """Return whether a gate's hint has something to say: it tells how to mend what is red."""
+    red = (Verdict.FAIL, Verdict.ERROR)
+    return any(check.verdict in red and not check.waiver for check in gate.checks)
 
 
 def provenance(model: ModelReport) -> list[Said]:

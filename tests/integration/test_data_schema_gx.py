@@ -674,8 +674,8 @@ def test_no_connection_is_tried():
         socket.socket.connect = socket.socket.connect_ex = refuse
         socket.getaddrinfo = socket.create_connection = refuse
         import pandas as pd
-        from gates.builtin.expectations import Expectation
-        from gates.builtin.gx_runner import run
+        from gates.expectations.expectation import Expectation
+        from gates.expectations.gx import run
         class Table:
             columns, kinds, rows = ("a",), {}, 3
             def pandas(self, columns):

@@ -10,10 +10,10 @@ import pytest
 from pydantic import ValidationError
 
 from gates.builtin.data_schema import DataSchema
-from gates.builtin.expectations import Expectation, inferred, instant, rest
-from gates.builtin.gx_runner import _outcome
-from gates.builtin.row_conditions import columns_of, condition, renamed
-from gates.builtin.suite_file import MAX_BYTES, MAX_EXPECTATIONS, read_suite
+from gates.expectations.expectation import Expectation, inferred, instant, rest
+from gates.expectations.gx import _outcome
+from gates.expectations.conditions import columns_of, condition, renamed
+from gates.expectations.suite import MAX_BYTES, MAX_EXPECTATIONS, read_suite
 from gates.errors import ConfigError
 from gates.record import ColumnProfile
 from gates.report import Mode, Task
@@ -29,7 +29,7 @@ def problems(**given):
 
 def expected(columns):
     """Return (type without its prefix, arguments without the column) of the short form."""
-    from gates.builtin.column_rules import concise
+    from gates.expectations.rules import concise
 
     found = concise(options(columns=columns).columns)
     return [(e.type, {k: v for k, v in e.kwargs.items() if k != "column"}) for e in found]
@@ -72,7 +72,7 @@ def test_short_form(rule, type_, kwargs):
 
 
 def test_short_form_says_where_and_what_is_optional():
-    from gates.builtin.column_rules import concise
+    from gates.expectations.rules import concise
 
     found = list(
         concise(options(columns={"a": {"required": False, "type": "text", "unique": True}}).columns)

@@ -55,7 +55,7 @@ def of(check):
         (
             make_check("performance/selection_rate@sex=F", {"max_rise": 0.01}, baseline=0.1,
                        candidate=0.2, interval=(0.05, 0.15)),
-            "selection rate for sex = F rose by 0.100 (limit 0.01)",
+            "selection rate for sex=F rose by 0.100 (limit 0.01)",
         ),
         (
             make_check("performance/x.y", {"min": 0.5}, candidate=0.4, decide="point"),
@@ -106,7 +106,7 @@ def test_a_schema_that_does_not_hold(held, expected):
         ({"mode": "report"}, Tone.WARN,
          "income is not blocked, but recall fell by 0.100 (limit 0.01): this only reports"),
         ({"interval": (-0.12, 0.2)}, Tone.UNDECIDED,
-         "income is not blocked; 1 of 1 checks could not be decided"),
+         "income is not blocked; 1 of 1 check could not be decided"),
         ({"interval": (-0.005, 0.2)}, Tone.PASS, "income passes its check"),
     ],
 )  # fmt: skip
@@ -150,7 +150,7 @@ def test_several_models():
         return plain(headline(make_report(*models))[1])
 
     assert sentence(good, good) == "all 2 models pass all 8 checks"
-    reason = "false negative rate for sex = Female rose by 0.031 (limit 0.02)"
+    reason = "false negative rate for sex=Female rose by 0.031 (limit 0.02)"
     assert sentence(good, bad) == f"b is blocked (1 of 2 models): {reason}"
     assert sentence(bad, broken, good).startswith("2 of 3 models are blocked; first c: the x gate")
     bare = good.model_copy(update={"baseline": None})
@@ -274,14 +274,22 @@ def test_beyond_alone_but_not_among_many():
     assert plain(found[0].verdict) == "may be chance: one of many questions asked together"
 
 
-@pytest.mark.parametrize(("count", "expected"), [(7, "7"), (99, "99"), (2311, "2,400"), (2300, "2,300")])
+@pytest.mark.parametrize(
+    ("count", "expected"), [(7, "7"), (99, "99"), (2311, "2,400"), (2300, "2,300")]
+)
 def test_estimates_look_like_estimates(count, expected):
     assert figures.roughly(count) == expected
 
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(0.993, "99.3 %"), (0.99996, "99.996 %"), (0.0001, "0.01 %"), (1 - 1e-9, "nearly 100 %"), (1e-9, "nearly 0 %")],
+    [
+        (0.993, "99.3 %"),
+        (0.99996, "99.996 %"),
+        (0.0001, "0.01 %"),
+        (1 - 1e-9, "nearly 100 %"),
+        (1e-9, "nearly 0 %"),
+    ],
 )
 def test_a_share_is_never_rounded_to_all_or_nothing(value, expected):
     assert figures.share(value) == expected
@@ -317,9 +325,9 @@ def test_group_rates():
     (table,) = group_tables(gate)
     assert [plain(metric) for metric in table.metrics] == ["recall", "accuracy"]
     assert [(plain(group), n, *map(plain, cells)) for group, n, cells in table.rows] == [
-        ("sex = F", "200", "0.500 → 0.600 (n 90)", "0.700 → 0.800; few"),
-        ("sex = M", "withheld", "withheld", "–"),
-        ("sex = X", "30", "–", "0.900"),
+        ("sex=F", "200", "0.500 → 0.600 (n 90)", "0.700 → 0.800; few"),
+        ("sex=M", "withheld", "withheld", "–"),
+        ("sex=X", "30", "–", "0.900"),
     ]
 
 

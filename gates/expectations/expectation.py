@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from gates.builtin.row_conditions import columns_of
+from gates.expectations.conditions import columns_of
 from gates.report import MAX_NAME, Mode, bounded
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from gates.builtin.expectations import Expectation
-from gates.builtin.row_conditions import condition
 from gates.errors import ConfigError
+from gates.expectations.conditions import condition
+from gates.expectations.expectation import Expectation
 from gates.report import Mode
 
 if TYPE_CHECKING:

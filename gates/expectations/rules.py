@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, Strict, StrictBool, StrictFloat, StrictInt, StrictStr
 
-from gates.builtin.expectations import (
+from gates.expectations.expectation import (
     NUMERIC,
     ColumnType,
     Expectation,
@@ -17,7 +17,7 @@ from gates.builtin.expectations import (
     rest,
     types,
 )
-from gates.builtin.limits import Finite, Problem
+from gates.limits import Finite, Problem
 from gates.report import Model, bounded
 
 _ORDERED = NUMERIC | {ColumnType.DATETIME}

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
-from gates.builtin.expectations import DTYPES, Expectation, instant
-from gates.builtin.row_conditions import renamed
 from gates.errors import ConfigError, EnvironmentFault
+from gates.expectations.conditions import renamed
+from gates.expectations.expectation import DTYPES, Expectation, instant
 from gates.report import bounded
 from gates.yaml_source import suggestion
 
