@@ -159,6 +159,7 @@ class Check(Model):
     metric: Name
     slice: dict[Name, Name] | None = None
     sensitive: tuple[Name, ...] | None = None
+    columns: tuple[Name, ...] | None = None
     baseline: Number | None = None
     candidate: Number | None = None
     delta: Number | None = None

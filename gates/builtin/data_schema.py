@@ -199,6 +199,7 @@ class DataSchema(Model):
         return Check(
             id=name,
             metric=expectation.type,
+            columns=tuple(bounded(column) for column in expectation.about[:20]) or None,
             candidate=outcome.value,
             interval_of="candidate",
             confidence=policy.confidence,

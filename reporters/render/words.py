@@ -96,6 +96,8 @@ def where(check: Check) -> Said:
         return (" for ", Name(pairs(check.slice)))
     if check.sensitive:
         return (" by ", Name(" × ".join(check.sensitive)))
+    if check.columns:
+        return (" of ", Name(", ".join(check.columns)))
     return ()
 
 

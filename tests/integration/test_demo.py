@@ -186,8 +186,6 @@ def test_it_says_what_it_runs_and_what_came_out(played):
     for step in STORY:
         assert f"$ {step.command}\n" in told
     for folder in (BLOCKED, PASSED):
-        for number in by_id(report_of(played, folder))["performance/roc_auc:max_drop"]["interval"]:
-            assert number < 1
         check = by_id(report_of(played, folder))["performance/roc_auc:max_drop"]
         assert f"{check['baseline']:.4f} → {check['candidate']:.4f}" in told
         assert str(out / folder / "report.md") in told

@@ -58,7 +58,7 @@ def labels_from_returns(train: pd.DataFrame, *, by_filer: bool) -> pd.Series:
     """Return who earns over 50k by their tax return, looked up by the filer or by the couple.
 
     A couple files one return, under the name of one of the two. Looked up by the filer alone,
-    every second wife of this story has none. (The data set knows all labels: the next line stands
+    about half of the wives have none. (The data set knows all labels: the next line stands
     in for the join that lost some.)
     """
     lost = by_filer & (train["relationship"] == "Wife") & (train[ID] % 2 == 1)
