@@ -88,7 +88,7 @@ def text_of(column: Column) -> str:
     if column.type.startswith("DECIMAL"):
         # What a double holds is written as that double; only digits beyond it stand by themselves.
         plain = f"rtrim(rtrim({field}::VARCHAR, '0'), '.')" if _scale(column) else field
-        same = f"TRY_CAST({field}::DOUBLE AS {column.type}) = {field}"
+        same = f"TRY_CAST({field}::DOUBLE::VARCHAR AS {column.type}) = {field}"
         double = _text_of_double(f"{field}::DOUBLE")
         return f"CASE WHEN {same} THEN {double} ELSE {plain}::VARCHAR END"
     if column.type == "TIMESTAMP":

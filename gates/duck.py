@@ -106,6 +106,24 @@ class Session:
         self.connection.unregister(view)
         return name
 
+    def require_small(
+        self, relation: duckdb.DuckDBPyRelation, fields: Sequence[str], name: str
+    ) -> None:
+        """Raise InputError if the texts in `fields` are over the budget of a cell, or of memory.
+
+        Their lengths are summed as they stream by: a dictionary hides how large they are.
+        """
+        if not fields:
+            return
+        wanted = ", ".join(f"max(strlen({field})), sum(strlen({field}))" for field in fields)
+        with self.reading(name):
+            (found,) = relation.aggregate(wanted).fetchall()
+        longest = max(size or 0 for size in found[::2])
+        if longest > self.budget.cell:
+            raise long_cell(longest, name, self.budget)
+        if sum(size or 0 for size in found[1::2]) > self.budget.memory:
+            raise over_memory(name, self.budget)
+
     @contextmanager
     def reading(self, name: str) -> Iterator[None]:
         """Turn what DuckDB and Arrow raise while `name` is read into errors of ours."""
@@ -117,6 +135,15 @@ class Session:
             raise over_memory(name, self.budget) from None
         except duckdb.Error as error:
             raise _fault(str(error), name) from None
+
+
+def long_cell(size: int, name: str, budget: Budget) -> InputError:
+    """Return the error for a text that is longer than any cell may be."""
+    return InputError(
+        f"a cell of {size:,} bytes is over the limit of {budget.cell:,}",
+        where=bounded(name),
+        hint="Leave out columns with such long texts.",
+    )
 
 
 def over_memory(name: str, budget: Budget) -> InputError:

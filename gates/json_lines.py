@@ -21,10 +21,15 @@ if TYPE_CHECKING:
 
 MAX_LINE = 64 * 1024**2
 _BATCH = 20_000
+_NONE = type(None)
+_KINDS = {str: Kind.TEXT, bool: Kind.BOOLEAN, int: Kind.NUMBER, float: Kind.NUMBER}
 
 
 class _Pairs(list[tuple[str, Any]]):
     """A JSON object as its pairs: a plain dict would hide that a key stands twice."""
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_Pairs)
 
 
 def read_json_lines(session: Session, path: Path, name: str) -> RawText:
@@ -36,11 +41,17 @@ def read_json_lines(session: Session, path: Path, name: str) -> RawText:
         rows += len(batch)
         if rows > session.budget.rows:
             raise too_many_rows(rows, name, session.budget)
-        _add_columns(session, table, batch, seen)
-        if len(seen) > session.budget.columns:
-            break  # what opens the file refuses it, with the count
-        if seen:
-            _insert(session, table, batch, seen, name)
+        try:
+            _add_columns(session, table, batch, seen)
+            if len(seen) > session.budget.columns:
+                break  # what opens the file refuses it, with the count
+            _insert(session, table, batch, seen)
+        except UnicodeEncodeError:
+            raise InputError(
+                "a text holds half of a Unicode surrogate pair",
+                where=bounded(name),
+                hint="Write the file as UTF-8, without \\ud800-style escapes that stand alone.",
+            ) from None
     if not seen:
         raise InputError(
             "the file has no columns: it holds no object with a key", where=bounded(name)
@@ -69,8 +80,11 @@ def _add_columns(
 ) -> None:
     """Give each key that was not met before a field; earlier rows have no value there."""
     for row in batch:
+        if row.keys() <= seen.keys():
+            continue
         for key in row:
             if key not in seen and len(seen) <= session.budget.columns:
+                key.encode()  # a name that is no text is refused as such a value is
                 verb = f"ALTER TABLE {table} ADD COLUMN" if seen else f"CREATE TABLE {table}"
                 field = f"c{len(seen)} VARCHAR"
                 session.connection.execute(f"{verb} {field}" if seen else f"{verb} ({field})")
@@ -80,7 +94,7 @@ def _add_columns(
 def _object(line: str, where: str) -> dict[str, Any]:
     """Return the object on one line; keys that stand twice are refused, as nobody knows which."""
     try:
-        pairs = json.loads(line, object_pairs_hook=_Pairs)
+        pairs = _DECODER.decode(line)
     except (ValueError, RecursionError):
         raise InputError(
             "the line is not valid JSON", where=where, hint="Write one JSON object per line."
@@ -100,38 +114,34 @@ def _object(line: str, where: str) -> dict[str, Any]:
 
 
 def _insert(
-    session: Session, table: str, batch: list[dict[str, Any]], seen: dict[str, set[Kind]], name: str
+    session: Session, table: str, batch: list[dict[str, Any]], seen: dict[str, set[Kind]]
 ) -> None:
+    if not seen:
+        return  # objects without a key
     arrays = []
-    try:
-        for key, kinds in seen.items():
-            arrays.append(pa.array([_text(row.get(key), kinds) for row in batch], pa.string()))
-    except UnicodeEncodeError:
-        raise InputError(
-            "a text holds half of a Unicode surrogate pair",
-            where=bounded(name),
-            hint="Write the file as UTF-8, without \\ud800-style escapes that stand alone.",
-        ) from None
+    for key, kinds in seen.items():
+        values = [row.get(key) for row in batch]
+        # By type and not by value: a million rows hold few types.
+        kinds.update(_KINDS.get(type_, Kind.OTHER) for type_ in set(map(type, values)) - {_NONE})
+        arrays.append(pa.array(_texts(values), pa.string()))
     rows = pa.table(arrays, [f"c{i}" for i in range(len(arrays))])
     session.connection.from_arrow(rows).insert_into(table)
 
 
-def _text(value: Any, kinds: set[Kind]) -> str | None:
-    """Return a JSON value as text, and note what it was."""
-    match value:
-        case None:
-            return None
-        case str():
-            kinds.add(Kind.TEXT)
-            return value
-        case bool():
-            kinds.add(Kind.BOOLEAN)
-            return "true" if value else "false"
-        case int() | float():
-            kinds.add(Kind.NUMBER)
-            return repr(value)
-    kinds.add(Kind.OTHER)
-    return ""
+def _texts(values: list[Any]) -> list[str | None]:
+    """Return JSON values as text: numbers so that they read back the same, `true` and `false`."""
+    if all(value is None or isinstance(value, str) for value in values):
+        return values
+    return [None if value is None else _text(value) for value in values]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    # Of a nested value only its presence is kept.
+    return repr(value) if isinstance(value, int | float) else ""
 
 
 def _allowed(seen: set[Kind]) -> frozenset[Kind]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 EXACT_DISTINCT = 10_000
 MAX_VALUES = 50
-_AT_ONCE = 200
+_AT_ONCE = 50
 
 
 def profile(relation: DuckDBPyRelation, columns: Mapping[str, Column]) -> dict[str, ColumnProfile]:
@@ -55,9 +55,9 @@ def _range(column: Column) -> str:
     if column.kind not in (Kind.INTEGER, Kind.NUMBER):
         return "NULL, NULL, NULL"
     value = f"{column.field}::DOUBLE"
-    finite = f"FILTER (isfinite({value}))"
+    finite = f"CASE WHEN isfinite({value}) THEN {value} END"
     # favg compensates rounding, so that the order of threads does not show in 12 digits.
-    return f"min({value}) {finite}, max({value}) {finite}, favg({value}) {finite}"
+    return f"min({finite}), max({finite}), favg({finite})"
 
 
 def _distinct(relation: DuckDBPyRelation, columns: Mapping[str, Column]) -> dict[str, int]:

@@ -16,7 +16,7 @@ import narwhals as nw
 from gates.canonical import Column, Kind
 from gates.errors import InputError
 from gates.report import bounded
-from gates.where import AllOf, AnyOf, Compare, Literal, Member, Missing, Name, Node, Not, Where
+from gates.where import AllOf, AnyOf, Compare, Member, Missing, Name, Node, Not, Where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -63,17 +63,16 @@ class _Translator:
             case Member(column=column, values=values):
                 members = [self.column(column) == self.fit(column, v.value) for v in values]
                 return functools.reduce(operator.or_, members)
-            case Compare(column=column, operator=sign, other=other):
-                return self.compare(column, sign, other)
+        return self.compare(node)
 
-    def compare(self, column: Name, sign: str, other: Name | Literal) -> nw.Expr:
-        if isinstance(other, Name):
-            self.same(column, other)
-            value = self.column(other)
+    def compare(self, node: Compare) -> nw.Expr:
+        if isinstance(node.other, Name):
+            self.same(node.column, node.other)
+            value = self.column(node.other)
         else:
-            value = self.fit(column, other.value)
+            value = self.fit(node.column, node.other.value)
         # mypy knows the operators only as functions of anything.
-        return cast("nw.Expr", _COMPARE[sign](self.column(column), value))
+        return cast("nw.Expr", _COMPARE[node.operator](self.column(node.column), value))
 
     def column(self, name: Name) -> nw.Expr:
         return nw.col(self.columns[name.name].field)

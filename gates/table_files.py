@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from gates.canonical import Column, column_of, normalised
 from gates.csv_files import csv_error, header, read_csv
-from gates.duck import Session, over_memory, too_many_rows
+from gates.duck import Session, long_cell, over_memory, too_many_rows
 from gates.errors import EnvironmentFault, InputError
 from gates.json_lines import read_json_lines
 from gates.report import bounded
@@ -223,7 +223,8 @@ def _arrow(session: Session, source: Source) -> Opened:
         if rows > session.budget.rows:
             raise too_many_rows(rows, source.name, session.budget)
         data = ds.dataset(str(source.path), format="ipc")
-    except pa.ArrowInvalid:
+    except (pa.ArrowException, OSError, UnicodeDecodeError):
+        # Arrow calls a file that ends too early an I/O error; every byte was read a moment ago.
         hint = "Write an Arrow file (Feather version 2), not a stream, and write it whole."
         raise source.error("the file is not a whole Arrow IPC file", hint) from None
     view = session.fresh("arrow")
@@ -271,7 +272,7 @@ def _typed(session: Session, source: Source, raw: RawText) -> Opened:
     if found.rows > session.budget.rows:
         raise too_many_rows(found.rows, source.name, session.budget)
     if found.longest > session.budget.cell:
-        raise source.error(f"a cell of {found.longest:,} bytes is over {session.budget.cell:,}")
+        raise long_cell(found.longest, source.name, session.budget)
     if found.total > session.budget.memory:
         raise over_memory(source.name, session.budget)
     fields = _normalise(found.fields)

@@ -27,7 +27,7 @@ from gates.canonical import (
     text_of,
 )
 from gates.column_names import meant
-from gates.duck import Budget, Session, over_memory
+from gates.duck import Budget, Session
 from gates.errors import InputError
 from gates.report import bounded
 from gates.table_files import open_file
@@ -181,7 +181,7 @@ class Table:
         (found,) = self._usable([column])
         if found.kind is not Kind.INTEGER:
             message = f"`{bounded(column)}` holds {found.kind} where whole numbers are needed"
-            raise self._error(message, None)
+            raise self._error(message, "Store it as whole numbers.")
         self.require_present(column, "whole numbers")
         if is_wide(found):
             hint = "Store them as text."
@@ -321,22 +321,11 @@ class Table:
         return [self.fields[name] for name in names]
 
     def _measure(self, names: Sequence[str]) -> None:
-        """Sum the lengths of texts before any is kept: a dictionary hides how large they are."""
-        texts = [self.fields[name] for name in names if self.fields[name].kind is Kind.TEXT]
-        fields = [column.field for column in texts if column.field not in self.measured]
-        if not fields:
-            return
-        wanted = ", ".join(f"max(strlen({f})), sum(strlen({f}))" for f in fields)
-        with self.session.reading(self.name):
-            (found,) = self._relation.aggregate(wanted).fetchall()
-        budget = self.session.budget
-        longest = max(size or 0 for size in found[::2])
-        if longest > budget.cell:
-            message = f"a cell of {longest:,} bytes is over the limit of {budget.cell:,}"
-            raise self._error(message, "Leave such columns out.")
-        if sum(size or 0 for size in found[1::2]) > budget.memory:
-            raise over_memory(self.name, budget)
-        self.measured.update(fields)
+        """Refuse texts that would not fit in memory, once, before any is kept."""
+        texts = [self.fields[name].field for name in names if self.fields[name].kind is Kind.TEXT]
+        new = [name for name in dict.fromkeys(texts) if name not in self.measured]
+        self.session.require_small(self._relation, new, self.name)
+        self.measured.update(new)
 
     def _numeric(self, column: str) -> Column:
         (found,) = self._usable([column])
@@ -391,7 +380,7 @@ class Table:
             self._collect(flag(value).fill_null(value=False)).to_numpy(), dtype=np.bool_
         )
 
-    def _error(self, message: str, hint: str | None) -> InputError:
+    def _error(self, message: str, hint: str) -> InputError:
         return InputError(message, where=bounded(self.name), hint=hint)
 
 

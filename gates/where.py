@@ -157,8 +157,8 @@ def _syntax(source: str) -> ast.expr:
         ) from None
     except (ValueError, RecursionError, MemoryError):
         raise ConfigError(
-            "the slice condition cannot be read: it holds a NUL character or is nested too deeply",
-            where=_place(source, 1),
+            "the slice condition cannot be read: it holds what is no text, or is nested too deeply",
+            hint=_GRAMMAR,
         ) from None
 
 
@@ -297,5 +297,4 @@ def _names(node: Node | Literal) -> list[str]:
             return _names(part)
         case AllOf(parts=parts) | AnyOf(parts=parts):
             return [name for part in parts for name in _names(part)]
-        case Literal():
-            return []
+    return []

@@ -7,6 +7,7 @@ The command line is called in this process where that is enough, and as a proces
 import copy
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -106,13 +107,13 @@ class Project:
         return self.folder / name
 
     def set(self, path, value):
-        """Set a key of the first model, given as a dotted path."""
+        """Set a key of the first model, given as a dotted path, and save the configuration."""
         *parents, last = path.split(".")
         node = self.model
         for step in parents:
             node = node.setdefault(step, {})
         node[last] = value
-        return self
+        return self.save()
 
     def table(self, name):
         path = self.path(name)
@@ -143,6 +144,7 @@ class Project:
     def save(self):
         text = yaml.safe_dump(self.config, sort_keys=False)
         self.path("model-gates.yml").write_text(text, encoding="utf-8")
+        return self
 
     def register(self, predictions="baseline.parquet", model=None):
         self.save()
@@ -173,17 +175,21 @@ class Project:
         texts = {"stdout": stdout.getvalue(), "stderr": stderr.getvalue()}
         return Outcome(code=code, out=self.path(out), **texts)
 
-    def process(self, *arguments, cwd=None, out="out", prelude="", environ=None):
-        """Run the gates in a process of their own; `prelude` runs there first."""
-        named = [*self._config(), "--out", str(self.path(out))] if cwd is None else []
+    def process(self, *arguments, out="out", **options):
+        """Run the gates in a process of their own; the configuration is that in the folder."""
+        named = (*self._config(), "--out", str(self.path(out)))
+        return self.start("run", *named, *arguments, out=out, **options)
+
+    def start(self, *arguments, out="out", prelude="", environ=None):
+        """Call the command line as a process, in the project's folder; `prelude` runs first."""
         code = f"{prelude}\nfrom gates.__main__ import main\nmain()"
         done = subprocess.run(
-            [sys.executable, "-c", code, "run", *named, *arguments],
+            [sys.executable, "-c", code, *arguments],
             capture_output=True,
             check=False,
-            cwd=cwd or self.folder,
+            cwd=self.folder,
             encoding="utf-8",
-            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **(environ or {})},
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **(environ or {})},
             timeout=120,
         )
         texts = {"stdout": done.stdout, "stderr": done.stderr}
@@ -215,9 +221,11 @@ def people(rows=300, seed=11):
             "defaulted": label,
         }
     )
+    # Two models of the same people mostly err on the same ones.
+    seen = 2.5 * label - 1.25 + random.normal(0, 1.1, rows)
     scores = {
-        name: 1 / (1 + np.exp(-(2.5 * label - 1.25 + random.normal(0, noise, rows))))
-        for name, noise in (("baseline", 1.2), ("candidate", 1.1))
+        name: 1 / (1 + np.exp(-(seen + random.normal(0, noise, rows))))
+        for name, noise in (("baseline", 0.5), ("candidate", 0.3))
     }
     return frame, scores
 

@@ -1,0 +1,244 @@
+"""The GitHub leaf: what the environment says, and files that no value can break out of."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gates.errors import EnvironmentFault
+from gates.github import (
+    ci_info,
+    escape_data,
+    git_info,
+    in_actions,
+    write_outputs,
+    write_summary,
+)
+from gates.report import CiInfo, GitInfo
+from tests.hostile import HOSTILE
+
+JOB = {
+    "GITHUB_ACTIONS": "true",
+    "GITHUB_SERVER_URL": "https://github.com",
+    "GITHUB_REPOSITORY": "acme/credit",
+    "GITHUB_RUN_ID": "42",
+    "GITHUB_SHA": "d670460b4b4aece5915caf5c68d12f560a9fe3e4",
+    "GITHUB_REF": "refs/pull/7/merge",
+}
+
+
+def without(*names):
+    return {name: value for name, value in JOB.items() if name not in names}
+
+
+# --- what the environment says -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, False),
+        ({"GITHUB_ACTIONS": "true"}, True),
+        ({"GITHUB_ACTIONS": "false"}, False),
+        ({"GITHUB_ACTIONS": ""}, False),
+        ({"CI": "true"}, False),
+    ],
+)
+def test_a_job_is_known_by_its_variable(environ, expected):
+    assert in_actions(environ) is expected
+
+
+def test_a_job_has_the_address_of_its_run():
+    url = "https://github.com/acme/credit/actions/runs/42"
+    assert ci_info(JOB) == CiInfo(provider="github", url=url)
+
+
+def test_a_server_of_ones_own_is_linked_to():
+    enterprise = JOB | {"GITHUB_SERVER_URL": "https://git.example"}
+    assert ci_info(enterprise).url == "https://git.example/acme/credit/actions/runs/42"
+
+
+@pytest.mark.parametrize("missing", ["GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID"])
+def test_half_an_address_is_none(missing):
+    assert ci_info(without(missing)) == CiInfo(provider="github", url=None)
+    assert ci_info(JOB | {missing: ""}).url is None
+
+
+def test_outside_of_a_job_there_is_no_ci():
+    assert ci_info(without("GITHUB_ACTIONS")) is None
+    assert ci_info({}) is None
+
+
+def test_git_is_what_the_job_says():
+    assert git_info(JOB) == GitInfo(sha=JOB["GITHUB_SHA"], ref="refs/pull/7/merge")
+    assert git_info({}) == GitInfo()
+    assert git_info({"GITHUB_SHA": ""}) == GitInfo()
+
+
+def test_a_long_variable_is_cut_to_what_a_report_may_hold():
+    long = "x" * 10_000
+    assert len(git_info({"GITHUB_REF": long}).ref) == 200
+    assert len(ci_info(JOB | {"GITHUB_REPOSITORY": long}).url) == 2000
+
+
+# --- outputs -------------------------------------------------------------------------------------
+
+
+def as_the_runner_reads(text):
+    """Return the outputs in a file as actions/runner does (FileCommandManager)."""
+    found, lines = [], text.split("\n")
+    assert lines.pop() == "", "the last line has to end"
+    rest = iter(lines)
+    for line in rest:
+        if not line:
+            continue
+        name, heredoc, delimiter = line.partition("<<")
+        if "=" in name or not heredoc:
+            name, _, value = line.partition("=")
+            found.append((name, value))
+            continue
+        assert name
+        assert delimiter
+        value = []
+        for part in rest:
+            if part == delimiter:
+                break
+            value.append(part)
+        else:
+            pytest.fail(f"no end of {name}")
+        found.append((name, "\n".join(value)))
+    return found
+
+
+def written(tmp_path, *outputs):
+    path = tmp_path / "output"
+    for one in outputs:
+        write_outputs({"GITHUB_OUTPUT": str(path)}, one)
+    return path.read_bytes().decode()
+
+
+VALUES = {
+    "plain": "fail",
+    "empty": "",
+    "lines": "one\ntwo\n\nthree\n",
+    "carriage returns": "one\r\ntwo\rthree",
+    "another output": "x\nblocked=false\nverdict<<EOF\npass\nEOF",
+    "a guessed delimiter": "x\nend-\nend-00000000000000000000000000000000\nblocked=false",
+    "the delimiter of the toolkit": "x\nghadelimiter_1\nEOF\nblocked=false\n",
+    "a start of its own": "<<EOF\nblocked<<EOF",
+    "equals": "a=b",
+    "separators": "one\u2028two\u0085three\x0b\x0c",
+    "emoji": "größer 🎉",
+}
+
+
+@pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
+def test_a_value_is_one_output_whatever_it_holds(tmp_path, value):
+    outputs = {"verdict": value, "blocked": "true"}
+    assert dict(as_the_runner_reads(written(tmp_path, outputs))) == outputs
+    assert len(as_the_runner_reads(written(tmp_path, {}))) == 2
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_a_hostile_value_is_one_output(tmp_path, value):
+    text = written(tmp_path, {"report": value, "blocked": "true"})
+    assert as_the_runner_reads(text) == [("report", value), ("blocked", "true")]
+
+
+@given(value=st.text(st.sampled_from("\n\r=<>end-0af \x00")))
+def test_no_text_sets_another_output(tmp_path_factory, value):
+    text = written(tmp_path_factory.mktemp("outputs"), {"report": value, "blocked": "true"})
+    assert as_the_runner_reads(text) == [("report", value), ("blocked", "true")]
+
+
+def test_a_delimiter_is_never_used_twice(tmp_path):
+    same = {name: "x" for name in "abcdefgh"}
+    text = written(tmp_path, same, same)
+    delimiters = [line.partition("<<")[2] for line in text.splitlines() if "<<" in line]
+    assert len(set(delimiters)) == 16
+    assert min(map(len, delimiters)) >= 32
+
+
+def test_a_replayed_delimiter_sets_nothing(tmp_path):
+    """Who has seen the file of one step knows nothing of the next."""
+    seen = written(tmp_path, {"verdict": "pass"})
+    path = tmp_path / "next"
+    write_outputs({"GITHUB_OUTPUT": str(path)}, {"report": seen, "blocked": "true"})
+    assert as_the_runner_reads(path.read_text()) == [("report", seen), ("blocked", "true")]
+
+
+def test_outputs_are_added_to_what_is_there(tmp_path):
+    text = written(tmp_path, {"a": "1"}, {"b": "2"})
+    assert as_the_runner_reads(text) == [("a", "1"), ("b", "2")]
+
+
+# --- summary -------------------------------------------------------------------------------------
+
+
+def test_a_summary_is_added_to_what_is_there(tmp_path):
+    path = tmp_path / "summary"
+    path.write_text("before\n")
+    for text in ("# One", "größer\n"):
+        write_summary({"GITHUB_STEP_SUMMARY": str(path)}, text)
+    assert path.read_bytes() == "before\n# One\ngrößer\n\n".encode()
+
+
+def test_a_summary_is_written_byte_for_byte(tmp_path):
+    path = tmp_path / "summary"
+    write_summary({"GITHUB_STEP_SUMMARY": str(path)}, "a\r\nb")
+    assert path.read_bytes() == b"a\r\nb\n"
+
+
+# --- what is not there ---------------------------------------------------------------------------
+
+WRITERS = {
+    "GITHUB_OUTPUT": lambda environ: write_outputs(environ, {"verdict": "pass"}),
+    "GITHUB_STEP_SUMMARY": lambda environ: write_summary(environ, "# hi"),
+}
+
+
+@pytest.mark.parametrize(("variable", "write"), WRITERS.items(), ids=WRITERS)
+@pytest.mark.parametrize("empty", [True, False])
+def test_a_missing_variable_is_a_fault_of_the_environment(variable, write, empty):
+    with pytest.raises(EnvironmentFault) as caught:
+        write(JOB | {variable: ""} if empty else JOB)
+    assert caught.value.exit_code == 4
+    assert caught.value.message == f"{variable} is not set"
+    assert caught.value.where == "--github"
+    assert "inside a GitHub Actions job" in caught.value.hint
+
+
+@pytest.mark.parametrize(("variable", "write"), WRITERS.items(), ids=WRITERS)
+@pytest.mark.parametrize("target", [".", "no/such/folder"])
+def test_a_file_that_can_not_be_written_is_a_fault_of_the_environment(
+    tmp_path, variable, write, target
+):
+    with pytest.raises(EnvironmentFault, match="cannot write: ") as caught:
+        write({variable: str(tmp_path / target)})
+    assert caught.value.exit_code == 4
+    assert caught.value.where == variable
+
+
+# --- workflow commands ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("plain: text, with :: and ,", "plain: text, with :: and ,"),
+        ("100%", "100%25"),
+        ("a\nb\r\nc", "a%0Ab%0D%0Ac"),
+        ("%0A", "%250A"),
+        ("\n::error::pwned", "%0A::error::pwned"),
+        ("", ""),
+    ],
+)
+def test_text_can_not_end_a_workflow_command(text, escaped):
+    assert escape_data(text) == escaped
+
+
+@given(st.text())
+def test_what_is_escaped_is_one_line_and_comes_back(text):
+    escaped = escape_data(text)
+    assert "\n" not in escaped
+    assert "\r" not in escaped
+    assert escaped.replace("%0A", "\n").replace("%0D", "\r").replace("%25", "%") == text
