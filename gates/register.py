@@ -19,8 +19,8 @@ from gates.record import Content, Evaluated, MetricFact, Predicted, Record, Regi
 from gates.report import Task, bounded
 from gates.runner import question
 from gates.stats.catalogue import METRICS, METRICS_VERSION, Needs, metrics_for
-from gates.table_writer import write_parquet
 from gates.tables import Engine
+from gates.tables.writer import write_parquet
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

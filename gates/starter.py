@@ -104,6 +104,7 @@ class _Seen:
     prediction: str | None
     score: str | None
     by_class: Mapping[str, str]
+    said: frozenset[str] | None
 
     @property
     def apart(self) -> bool:
@@ -194,6 +195,7 @@ def _look(engine: Engine, predictions: Path, evaluation: Path | None) -> _Seen:
         prediction=prediction,
         score=score,
         by_class=by_class if several else {},
+        said=_values(table, prediction, table.describe([prediction])) if prediction else None,
     )
 
 
@@ -229,7 +231,7 @@ def _id(seen: _Seen, why: dict[str, str]) -> str:
     named = sorted((c for c in usable if _speaks(c, _ID_WORDS)), key=lambda c: len(_words(c)))
     only = shared if seen.apart and len(shared) == 1 else []
     for column in dict.fromkeys([*named, *(c for c in only if c in usable)]):
-        if _is_unique(seen, column):
+        if _is_unique(seen, column, seen.evaluation, seen.predictions):
             named_so = "named like an id" if column in named else "the one column in both files"
             why["id"] = f"{named_so}, and no value occurs twice; it pairs rows, never by position"
             return column
@@ -271,18 +273,16 @@ def _label(seen: _Seen, id_: str, why: dict[str, str]) -> str:
 
 def _fits(seen: _Seen, column: str) -> bool:
     """Return whether the predictions can be guesses at this column."""
-    named = _categories(seen.evaluation, column)
-    said = _categories(seen.predictions, seen.prediction) if seen.prediction else None
+    named = _values(seen.evaluation, column, seen.profile)
     classes = seen.kind(column) in (Kind.TEXT, Kind.BOOLEAN) or len(named or ()) == 2
     if not classes:
         return seen.prediction is not None or bool(named and named <= {*seen.by_class})
-    return bool(named) and (said is None or said <= (named or set()) or _is_share(seen))
+    return named is not None and (seen.said is None or seen.said <= named or _is_share(seen))
 
 
 def _task(seen: _Seen, label: str, why: dict[str, str]) -> Task:
     """Return the task by the kind and the number of the labels."""
-    named = _categories(seen.evaluation, label)
-    said = _categories(seen.predictions, seen.prediction) if seen.prediction else None
+    named = _values(seen.evaluation, label, seen.profile)
     if named and len(named) == 1:
         raise InputError(
             f"every row has the same label in {_named(label)}",
@@ -292,7 +292,7 @@ def _task(seen: _Seen, label: str, why: dict[str, str]) -> Task:
     if named and len(named) == 2:
         why["task"] = "the label has two values"
         return Task.BINARY
-    if named and (named <= {*seen.by_class} or (said and said <= named)):
+    if named and (named <= {*seen.by_class} or (seen.said and seen.said <= named)):
         why["task"] = f"the label has {len(named)} values, and the predictions are of them"
         return Task.MULTICLASS
     why["task"] = "the label is a number, of many values or others than the predictions"
@@ -309,9 +309,11 @@ def _positive(seen: _Seen, id_: str, label: str, why: dict[str, str]) -> int | s
         (name for known in _POSITIVE.split() for name in names if name.casefold() == known), None
     )
     if called:
-        why["positive"] = "called so"
+        why["positive"] = "the usual name of it"
         if higher not in (None, called):
-            why["positive"] = "TODO: called so, but its scores are lower: of which are they?"
+            why["positive"] = (
+                "TODO: its scores are lower than the others': of which value are they?"
+            )
     elif higher:
         why["positive"] = "its scores are higher"
     else:
@@ -369,9 +371,9 @@ def _is_share(seen: _Seen) -> bool:
     return bool(np.all((values >= 0) & (values <= 1)) and np.any(values % 1))
 
 
-def _is_unique(seen: _Seen, column: str) -> bool:
+def _is_unique(seen: _Seen, column: str, *tables: Table) -> bool:
     try:
-        for table in {seen.predictions.name: seen.predictions, "": seen.evaluation}.values():
+        for table in tables:
             seen.engine.ordered(table.select([column]), id=column)
     except InputError:
         return False
@@ -384,7 +386,7 @@ def _is_cluster(seen: _Seen, column: str) -> bool:
     many = profile.distinct is None or profile.distinct >= _FEW_CLUSTERS
     usable = seen.kind(column) in (Kind.INTEGER, Kind.TEXT) and profile.nulls == 0
     named = _speaks(column, _ID_WORDS)
-    return named and usable and many and not _is_unique(seen, column)
+    return named and usable and many and not _is_unique(seen, column, seen.evaluation)
 
 
 def _is_age(profile: ColumnProfile) -> bool:
@@ -393,9 +395,11 @@ def _is_age(profile: ColumnProfile) -> bool:
     return low is not None and high is not None and 0 <= low <= 60 <= high <= 130
 
 
-def _categories(table: Table, column: str) -> frozenset[str] | None:
+def _values(
+    table: Table, column: str, profile: Mapping[str, ColumnProfile]
+) -> frozenset[str] | None:
     """Return the values of a column if they are few."""
-    distinct = table.describe([column])[column].distinct
+    distinct = profile[column].distinct
     few = distinct is not None and distinct <= _MOST_CLASSES
     return frozenset(table.codes(column)[1]) if few else None
 
@@ -445,7 +449,7 @@ def _head(model: str, meaning: _Meaning, seen: _Seen, beside: Path) -> Iterator[
         3, f"predictions: {_scalar(predictions)}", "what each candidate predicts is written here"
     )
     if meaning.columns != Columns():
-        yield f"      columns: {_flow(meaning.columns.model_dump())}"
+        yield f"      columns: {_flow(meaning.columns.model_dump(exclude_defaults=True))}"
     yield from ("", "    baseline:", "      store: .model-gates/baselines", "      alias: champion")
     yield from ("", "    gates:")
 
@@ -459,7 +463,7 @@ def _schema(seen: _Seen, meaning: _Meaning, evidence: Evidence) -> Iterator[str]
         3, "Is it the table that the limits below were made for? (pip extra data-schema)"
     )
     yield "      data-schema:"
-    yield f"        rows: {{min: {math.floor(0.95 * evidence.rows)}}}"
+    yield f"        rows: {{min: {_fewer(evidence.rows)}}}"
     if kept:
         yield "        columns:"
     for column in kept:
@@ -474,6 +478,9 @@ def _rule(seen: _Seen, meaning: _Meaning, column: str) -> dict[str, Any]:
     """Return what is expected of a column."""
     profile, kind = seen.profile[column], seen.kind(column)
     rows = seen.evaluation.rows
+    if column == meaning.data.id:
+        # Without a type: a run reads the ids of a text file as text.
+        return {"nullable": False, "unique": True}
     if kind is Kind.OTHER or profile.nulls == rows:
         return {"required": True}
     rule: dict[str, Any] = {"type": "datetime" if kind is Kind.TEMPORAL else kind.value}
@@ -481,8 +488,6 @@ def _rule(seen: _Seen, meaning: _Meaning, column: str) -> dict[str, Any]:
         rule["nullable"] = False
     else:
         rule["max_null_share"] = min(1.0, math.ceil(100 * profile.nulls / rows + 5) / 100)
-    if column == meaning.data.id:
-        return rule | {"unique": True}
     if column == meaning.data.label and meaning.task is not Task.REGRESSION:
         names = seen.evaluation.codes(column)[1]
         whole = kind is not Kind.TEXT and all(re.fullmatch(r"-?[0-9]{1,15}", n) for n in names)
@@ -493,6 +498,12 @@ def _rule(seen: _Seen, meaning: _Meaning, column: str) -> dict[str, Any]:
     elif profile.low is not None and profile.high is not None:
         rule |= _loose(profile.low, profile.high, whole=kind is Kind.INTEGER)
     return rule
+
+
+def _fewer(rows: int) -> int:
+    """Return a round number a little below a count."""
+    step = max(1, 10 ** (len(str(rows)) - 2))
+    return max(1, int(0.95 * rows / step) * step)
 
 
 def _loose(low: float, high: float, *, whole: bool) -> dict[str, float]:

@@ -3,7 +3,7 @@
 Python's grammar, of which only comparisons, `in`, `is None`, `and`/`or`/`not`, column names and
 plain values are let through; nothing is ever evaluated here. A column whose name is no identifier
 is written `col("any name")`. A row in which the condition is unknown, for want of a value, is not
-in the slice. Light enough for `validate`; `gates.slices` makes a frame expression of the tree.
+in the slice. Light enough for `validate`; `gates.tables.slices` turns the tree into an expression.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,8 @@ from typing import Annotated
 import typer
 
 from gates.errors import ConfigError
+
+DEFAULT = Path("model-gates.yml")
 
 
 class Schema(StrEnum):
@@ -76,9 +79,7 @@ def init(
         Path | None, typer.Option(help="The evaluation set, when the predictions lack labels.")
     ] = None,
     model: Annotated[str, typer.Option(help="What to call the model.")] = "my-model",
-    config: Annotated[Path, typer.Option("--config", "-c", help="The file to write.")] = Path(
-        "model-gates.yml"
-    ),
+    config: Annotated[Path, typer.Option("--config", "-c", help="The file to write.")] = DEFAULT,
 ) -> None:
     """Write a commented starter configuration from a predictions file."""
     from gates.report import write_atomic
@@ -90,9 +91,12 @@ def init(
         )
     text = starter(predictions, evaluation, model=model, beside=config.parent)
     write_atomic(config, text.encode())
+    # What is printed can be pasted, whatever the files are called.
+    chosen = "" if config == DEFAULT else f" --config {shlex.quote(str(config))}"
+    file = shlex.quote(str(predictions))
     typer.echo(f"wrote {config}; read it, then:")
-    typer.echo(f"  model-gates baseline register --predictions {predictions} --alias champion")
-    typer.echo("  model-gates run")
+    typer.echo(f"  model-gates baseline register --predictions {file} --alias champion{chosen}")
+    typer.echo(f"  model-gates run{chosen}")
 
 
 def demo(

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gates.stats.intervals import FEW_DISCORDANT
 from gates.stats.score_intervals import normal_quantile, wilson
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ def expected_variance(measured: Measured, clusters: Numbers | None = None) -> fl
         return None
     if measured.rate is None:
         variance = paired_variance(influence, clusters=clusters)
+        variance += _pseudo_rows(variance, len(influence), measured.unit)
     else:
         hits, size = measured.rate.counts()
         low, high = wilson(hits, size, confidence=0.95)
@@ -134,6 +136,12 @@ def round_out(value: float) -> float:
     exponent = math.floor(math.log10(value)) - 1
     digits = math.ceil(value / 10.0**exponent * (1.0 - _SLACK))
     return float(f"{digits}e{exponent}")
+
+
+def _pseudo_rows(variance: float, rows: int, unit: float | None) -> float:
+    """Return what the interval of a metric of counts will add while few rows differ."""
+    few = unit is not None and variance * rows < FEW_DISCORDANT * unit**2
+    return 2.0 * (unit or 0.0) ** 2 / rows if few else 0.0
 
 
 def _design_effect(influence: Floats, clusters: Numbers | None) -> float:

@@ -151,7 +151,7 @@ def test_no_text_sets_another_output(tmp_path_factory, value):
 
 
 def test_a_delimiter_is_never_used_twice(tmp_path):
-    same = {name: "x" for name in "abcdefgh"}
+    same = dict.fromkeys("abcdefgh", "x")
     text = written(tmp_path, same, same)
     delimiters = [line.partition("<<")[2] for line in text.splitlines() if "<<" in line]
     assert len(set(delimiters)) == 16

@@ -24,8 +24,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gates.csv_files import csv_error
-from gates.duck import _fault
+from gates.tables.csv_files import csv_error
+from gates.tables.duck import _fault
 from gates.errors import EnvironmentFault, InputError
 from gates.tables import Budget, Engine, Kind
 from gates.where import parse

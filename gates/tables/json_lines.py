@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from gates.canonical import Kind
-from gates.duck import too_many_rows
 from gates.errors import InputError
 from gates.report import bounded
-from gates.text_kinds import RawText
+from gates.tables.canonical import Kind
+from gates.tables.duck import too_many_rows
+from gates.tables.text_kinds import RawText
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from gates.duck import Session
+    from gates.tables.duck import Session
 
 MAX_LINE = 64 * 1024**2
 _BATCH = 20_000

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 
-from gates.canonical import Column, Kind, text_of
 from gates.errors import InputError
 from gates.report import bounded
+from gates.tables.canonical import Column, Kind, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from duckdb import DuckDBPyRelation
 
-    from gates.duck import Session
+    from gates.tables.duck import Session
 
 EXACT_FLOAT = 2**53
 _TEXT_HINT = "Store the id as text."

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from gates.errors import InputError
 from gates.report import bounded
-from gates.text_kinds import ANY, RawText
+from gates.tables.text_kinds import ANY, RawText
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import duckdb
 
-    from gates.duck import Session
+    from gates.tables.duck import Session
 
 _MAX_HEADER = 64 * 1024**2
 

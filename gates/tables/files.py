@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 import duckdb
 import pyarrow as pa
 
-from gates.canonical import Column, column_of, normalised
-from gates.csv_files import csv_error, header, read_csv
-from gates.duck import Session, long_cell, over_memory, too_many_rows
 from gates.errors import EnvironmentFault, InputError
-from gates.json_lines import read_json_lines
 from gates.report import bounded
-from gates.text_kinds import RawText, typed
+from gates.tables.canonical import Column, column_of, normalised
+from gates.tables.csv_files import csv_error, header, read_csv
+from gates.tables.duck import Session, long_cell, over_memory, too_many_rows
+from gates.tables.json_lines import read_json_lines
+from gates.tables.text_kinds import RawText, typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

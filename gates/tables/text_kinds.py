@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gates.canonical import Kind
+from gates.tables.canonical import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

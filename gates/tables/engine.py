@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import narwhals as nw
 import numpy as np
 
-from gates import pairing, profiles, slices
-from gates.canonical import (
+from gates.errors import InputError
+from gates.report import bounded
+from gates.tables import pairing, profiles, slices
+from gates.tables.canonical import (
     Column,
     Kind,
     block_of,
@@ -26,12 +28,10 @@ from gates.canonical import (
     row_hash,
     text_of,
 )
-from gates.column_names import meant
-from gates.duck import Budget, Session
-from gates.errors import InputError
-from gates.report import bounded
-from gates.table_files import open_file
-from gates.text_kinds import NUMBER_SHAPE
+from gates.tables.column_names import meant
+from gates.tables.duck import Budget, Session
+from gates.tables.files import open_file
+from gates.tables.text_kinds import NUMBER_SHAPE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gates.canonical import Column, Kind, text_of
 from gates.record import ColumnProfile
 from gates.report import MAX_NAME
+from gates.tables.canonical import Column, Kind, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
