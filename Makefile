@@ -14,7 +14,7 @@ export UV_SYSTEM_CERTS := 1
 export UV_NATIVE_TLS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint format types imports schema workflows lock clean
+.PHONY: help setup demo test check lint format types imports schema docs workflows lock clean
 
 help:  ## Show this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -59,8 +59,13 @@ types: setup  ## Check types, strictly
 imports: setup  ## Check that imports point one way
 	@$(BIN)/lint-imports --no-logo
 
-schema: setup  ## Check that the shipped JSON Schemas are those of the code
+schema: setup  ## Check that what is generated (JSON Schemas, README tables) is that of the code
 	@$(BIN)/model-gates schema --check
+	@$(BIN)/python .ci/readme.py --check
+
+docs: setup  ## Renew what is generated
+	@$(BIN)/model-gates schema --write
+	@$(BIN)/python .ci/readme.py
 
 workflows: setup  ## Read the actions and workflows as an attacker would
 	@$(BIN)/zizmor --offline --quiet --persona auditor --min-severity medium \

@@ -45,6 +45,7 @@ def register(
 ) -> None:
     """Register predictions as a new version of a model's baseline."""
     from gates.evidence import Source
+    from gates.git import head
     from gates.register import Candidate, register
 
     settings, name, store = _open(config, model)
@@ -55,7 +56,7 @@ def register(
         alias=alias,
         by=by or _who(ctx.obj.environ),
         at=_now(),
-        git_sha=ctx.obj.environ.get("GITHUB_SHA"),
+        git_sha=ctx.obj.environ.get("GITHUB_SHA") or head(config.parent),
     )
     record = register(settings, name, store, config.parent, new)
     at = f", {alias} → v{record.version}" if alias else ""

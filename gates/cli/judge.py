@@ -113,13 +113,14 @@ def _report(
 
 
 def _run_info(environ: dict[str, str], config: Path) -> RunInfo:
-    from gates.github import ci_info, git_info
-    from gates.report import RunInfo, bounded
+    from gates.git import head
+    from gates.github import ci_info, git_info, in_actions
+    from gates.report import GitInfo, RunInfo, bounded
 
     return RunInfo(
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         config=bounded(config, 2000),
-        git=git_info(environ),
+        git=git_info(environ) if in_actions(environ) else GitInfo(sha=head(config.parent)),
         ci=ci_info(environ),
         python=platform.python_version(),
         platform=bounded(platform.platform()),
