@@ -38,8 +38,10 @@ class Job:
         return [(line["command"], line["msg"]) for line in self.of(*step) if "command" in line]
 
     def outputs(self, *step):
-        said = self.of(*step)
-        return {line["name"]: line["arg"] for line in said if line.get("command") == "set-output"}
+        """Return the outputs of a step; of an action, those that it declares come first."""
+        said = [line for line in self.of(*step) if line.get("command") == "set-output"]
+        # Then act says once more, for the action, what its last step wrote: the first one counts.
+        return {line["name"]: line["arg"] for line in reversed(said)}
 
     def summary(self, *step):
         said = self.of(*step)

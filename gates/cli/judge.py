@@ -52,12 +52,15 @@ def run(
     ] = False,
 ) -> None:
     """Run the gates and exit with 0 (not blocked) or 1 (blocked)."""
+    from reporters.render.escape import plain
+
     report = _report(ctx, config, tuple(model or ()), tuple(gate or ()))
     paths = _write(report, out)
     typer.echo(_rendered(report, format.value), nl=False)
     if report.error and format is not Format.CONSOLE:
         typer.echo(_error_text(report.error), err=True)
-    typer.echo(f"report: {paths[0]} and {paths[1]}", err=True)
+    shown = " and ".join(plain(str(path)) for path in paths)
+    typer.echo(f"report: {shown}", err=True)
     if github:
         _tell_github(ctx.obj.environ, report, paths[0])
     raise typer.Exit(report.exit_code)

@@ -62,8 +62,9 @@ def write_program(path, script):
 
 
 def old_python(path):
-    """Write a stand-in for a Python that answers: no, I am not new enough."""
-    return write_program(path, "exit 1")
+    """Write a stand-in for an old Python: it answers what `-I -c` asks as if it were 3.10."""
+    old = "import sys; sys.version_info = (3, 10, 14); exec(sys.argv[1])"
+    return write_program(path, f"exec '{sys.executable}' -I -c '{old}' \"$3\"")
 
 
 @pytest.mark.parametrize(
@@ -130,50 +131,55 @@ def make_wheel(path):
 
 
 def make_source(path):
-    """Write a source distribution whose build leaves a trace beside it."""
-    script = f"open({str(path.with_name('built'))!r}, 'w')\n".encode()
-    member = tarfile.TarInfo("probe-1/setup.py")
-    member.size = len(script)
+    """Write a source distribution that brings all its build needs; building leaves a trace."""
+    files = {
+        "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "b"\nbackend-path = ["."]\n',
+        "b.py": f"open({str(path.with_name('built'))!r}, 'w').close()\n",
+    }
     with tarfile.open(path, "w:gz") as source:
-        source.addfile(member, io.BytesIO(script))
+        for name, text in files.items():
+            member = tarfile.TarInfo(f"probe-1/{name}")
+            member.size = len(text)
+            source.addfile(member, io.BytesIO(text.encode()))
+
+
+WHEEL, SOURCE = "probe-1-py3-none-any.whl", "probe-1.tar.gz"
+RIGHT, WRONG, NONE = "--hash=sha256:{}", "--hash=sha256:0{:.63}", ""
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("make", "name", "tampered", "because", "message"),
+    ("make", "name", "locked", "because", "message"),
     [
+        (make_wheel, WHEEL, WRONG, "DO NOT MATCH THE HASHES", "not be installed"),
+        (make_wheel, WHEEL, NONE, "Hashes are required", "not be installed"),
         (
-            make_wheel,
-            "probe-1-py3-none-any.whl",
-            True,
-            "DO NOT MATCH THE HASHES",
+            make_source,
+            SOURCE,
+            RIGHT,
+            "No matching distribution found for probe==1",
             "not be installed",
         ),
-        (make_source, "probe-1.tar.gz", False, "No matching distribution", "not be installed"),
         # The wheel is what was locked; but nothing that the command line imports came with it.
-        (make_wheel, "probe-1-py3-none-any.whl", False, "No module named", "does not start"),
+        (make_wheel, WHEEL, RIGHT, "No module named", "does not start"),
     ],
-    ids=["another file than was locked", "a file that has to be built", "it does not start"],
+    ids=["another hash", "no hash", "it has to be built", "it does not start"],
 )
-def test_what_is_not_as_locked_is_refused(tmp_path, make, name, tampered, because, message):
-    script = tmp_path / "checkout/actions/install.sh"
-    script.parent.mkdir(parents=True)
+def test_what_is_not_as_locked_is_refused(tmp_path, make, name, locked, because, message):
+    script, files = tmp_path / "checkout/actions/install.sh", tmp_path / "files"
+    lock = script.parent / "requirements/core.txt"
+    for folder in (files, lock.parent):
+        folder.mkdir(parents=True)
     shutil.copy(INSTALL, script)
-    files = tmp_path / "files"
-    files.mkdir()
     make(files / name)
     digest = hashlib.sha256((files / name).read_bytes()).hexdigest()
-    if tampered:
-        (files / name).write_bytes((files / name).read_bytes() + b"\0")
-    (script.parent / "requirements").mkdir()
-    lock = script.parent / "requirements/core.txt"
-    lock.write_text(f"probe==1 --hash=sha256:{digest}\n", "utf-8")
+    lock.write_text(f"probe==1 {locked.format(digest)}\n", "utf-8")
     local = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": files, "RUNNER_TEMP": tmp_path / "temp"}
     done = install("core", sys.executable, cwd=tmp_path, script=script, **local)
     assert message in refusal(done)
     assert because in done.stderr
     assert list((tmp_path / "temp").rglob(".complete")) == []
-    assert not (files / "built").exists()
+    assert [path.name for path in files.iterdir()] == [name]
 
 
 @dataclass(frozen=True)

@@ -1065,3 +1065,13 @@ def test_disk_faults_are_told_from_damaged_files(text, kind):
 
 def test_what_is_no_fault_of_the_csv_is_not_called_one():
     assert csv_error(duckdb.OutOfMemoryException("could not allocate"), "t.csv") is None
+
+
+def test_a_nan_that_parquets_statistics_leave_out_is_missing_all_the_same(tmp_path):
+    path = tmp_path / "scores.parquet"
+    pq.write_table(pa.table({"score": np.array([0.1, np.nan, 0.3])}), path)
+    with Engine() as engine:
+        table = engine.open(path)
+        assert table.describe()["score"].nulls == 1
+        with pytest.raises(InputError, match="row 2"):
+            table.require_present("score", "scores")
