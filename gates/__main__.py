@@ -25,10 +25,12 @@ def main() -> None:
 
 def _run(world: World) -> int:
     try:
-        # Without typer's own exits: it leaves with 1 for a broken pipe, and 1 means "blocked".
         code: Any = app(obj=world, prog_name="model-gates", standalone_mode=False)
     except GatesError as error:
         return _tell(str(error), error.exit_code)
+    except SystemExit:
+        # Typer's own way out when nobody reads stdout any more; its 1 would mean "blocked".
+        return EnvironmentFault.exit_code
     except TyperException as error:
         return _usage(error)
     except (typer.Abort, KeyboardInterrupt):

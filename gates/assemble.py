@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from gates.errors import InputError
 from gates.evidence import (
@@ -14,13 +15,24 @@ from gates.evidence import (
     Evidence,
     Policy,
     Source,
-    comparability,
+    other_data,
+    other_question,
 )
 from gates.outputs import Truth, output_columns, read_rows, read_truth
-from gates.record import Record
-from gates.report import Task
+from gates.record import Content, Record
+from gates.report import Task, bounded
 from gates.stats.metrics import Rows
+from gates.stats.sketch import ROWS_PER_BLOCK
 from gates.tables import Engine, Table
+from gates.tables.sketches import read_sketch
+
+_TO_COMPARE = {
+    "baseline": "Register the baseline again on this evaluation set; or give the baseline model's "
+    "predictions on it with `baseline: {on_other_data: re-evaluate, predictions: FILE}`; "
+    "or accept a weaker comparison with `on_other_data: unpaired`.",
+    "anchor": "Register the anchor again on this evaluation set, or move its alias; "
+    "or accept a weaker comparison with `on_other_data: unpaired`.",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,19 +50,26 @@ class Question:
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """The registered baseline to hold the candidate against.
+    """A registered version to hold the candidate against; `name` says whether as the anchor.
 
-    `predictions` are those of the baseline model: the stored ones, or fresh ones on other data.
-    `on_other_data` says what to do when the evaluation set is not the baseline's.
+    `predictions` are those of its model: the stored ones, or `fresh` ones on other data; where they
+    may not be kept, the file of their sketch. With `unpaired`, an evaluation set that is not the
+    version's is compared with its stored numbers instead of being refused.
     """
 
     record: Record
-    predictions: Source
+    predictions: Source | Path
+    name: Literal["baseline", "anchor"] = "baseline"
     fresh: bool = False
     unpaired: bool = False
 
 
-def assemble(engine: Engine, question: Question, reference: Reference | None) -> Evidence:
+def assemble(
+    engine: Engine,
+    question: Question,
+    reference: Reference | None,
+    anchor: Reference | None = None,
+) -> Evidence:
     """Return the evidence for one model. Raises InputError for whatever can not be judged."""
     data, task = question.data, question.task
     candidate = engine.open(question.candidate.path, text=(data.id,))
@@ -75,7 +94,12 @@ def assemble(engine: Engine, question: Question, reference: Reference | None) ->
         data_columns=tuple(name for name in evaluation.columns if name not in own),
         notes=_suspicions(rows),
     )
-    return _with_baseline(evidence, reference) if reference else evidence
+    compared = _held_against(evidence, reference) if reference else evidence
+    if anchor is not None:
+        held = _held_against(evidence, anchor)
+        told = held.notes[len(evidence.notes) :]
+        compared = replace(compared, anchor=held, notes=(*compared.notes, *told))
+    return compared
 
 
 def _suspicions(rows: Rows) -> tuple[str, ...]:
@@ -99,6 +123,8 @@ def _judged_rows(
     if question.evaluation is not None:
         evaluation = engine.open(question.evaluation, text=(data.id,))
     evaluation.require_columns(named, "named under `data`")
+    if data.cluster is not None:
+        evaluation.require_present(data.cluster, "what rows belong together by")
     evaluation.require_columns(question.columns, "a slice or a sensitive column")
     # Only what somebody named is joined: the rest of a wide table stays on disk.
     judged = dict.fromkeys((*named, *question.columns))
@@ -117,30 +143,68 @@ def _judged_rows(
     return evaluation, joined, renamed
 
 
-def _with_baseline(evidence: Evidence, reference: Reference) -> Evidence:
+def _held_against(evidence: Evidence, reference: Reference) -> Evidence:
+    """Return the evidence with one reference in it, compared in the best way that is possible."""
+    kept = reference.predictions
+    if reference.fresh and isinstance(kept, Source):
+        return _paired(evidence, reference, kept)
     content = reference.record.content
-    differs = comparability(content, evidence.data, evidence.task, evidence.evaluation)
-    if differs and reference.unpaired:
-        note = f"Compared without pairing, by stored numbers: {differs}."
-        return replace(
-            evidence,
-            record=reference.record,
-            comparison=Comparison.UNPAIRED,
-            notes=(*evidence.notes, note),
-        )
-    if differs and not reference.fresh:
-        raise InputError(
-            f"the registered baseline v{reference.record.version} is not comparable: {differs}",
-            where=evidence.evaluation.name,
-            hint="Register the baseline again on this evaluation set; or give the baseline model's "
-            "predictions on it with `baseline: {on_other_data: re-evaluate, predictions: FILE}`; "
-            "or accept a weaker comparison with `on_other_data: unpaired`.",
-        )
-    return _paired(evidence, reference)
+    question = other_question(content, evidence.data, evidence.task)
+    if question:
+        raise _not_comparable(evidence, reference, question)
+    differs = other_data(content, evidence.evaluation) or _other_blocks(content, evidence.data)
+    if differs and not reference.unpaired:
+        raise _not_comparable(evidence, reference, differs)
+    if differs:
+        return _unpaired(evidence, reference, differs)
+    if isinstance(kept, Source):
+        return _paired(evidence, reference, kept)
+    return _sketched(evidence, reference, kept)
 
 
-def _paired(evidence: Evidence, reference: Reference) -> Evidence:
-    source, data = reference.predictions, evidence.data
+def _other_blocks(content: Content, data: Data) -> str | None:
+    """Return why the blocks of a sketch are not those that would be made now."""
+    by = bounded(data.cluster or data.id)
+    if content.sketch is None or content.sketch.by == by:
+        return None
+    return f"its sketch has rows in blocks by {content.sketch.by!r}, they now belong by {by!r}"
+
+
+def _not_comparable(evidence: Evidence, reference: Reference, why: str) -> InputError:
+    return InputError(
+        f"the registered {reference.name} v{reference.record.version} is not comparable: {why}",
+        where=evidence.evaluation.name,
+        hint=_TO_COMPARE[reference.name],
+    )
+
+
+def _unpaired(evidence: Evidence, reference: Reference, differs: str) -> Evidence:
+    held = " with the anchor" if reference.name == "anchor" else ""
+    note = f"Compared{held} without pairing, by stored numbers: {differs}."
+    return replace(
+        evidence,
+        record=reference.record,
+        comparison=Comparison.UNPAIRED,
+        notes=(*evidence.notes, note),
+    )
+
+
+def _sketched(evidence: Evidence, reference: Reference, path: Path) -> Evidence:
+    note = (
+        f"No rows of the {reference.name} are kept: changes are decided by its sums over blocks of "
+        f"about {ROWS_PER_BLOCK} rows, paired with the candidate's over the same blocks."
+    )
+    return replace(
+        evidence,
+        record=reference.record,
+        sketch=read_sketch(path),
+        comparison=Comparison.SKETCH,
+        notes=(*evidence.notes, note),
+    )
+
+
+def _paired(evidence: Evidence, reference: Reference, source: Source) -> Evidence:
+    data = evidence.data
     id_column = source.id or data.id
     table = evidence.engine.open(source.path, text=(id_column,))
     table.require_columns((id_column,), "the id, in the baseline's predictions")
@@ -162,5 +226,5 @@ def _paired(evidence: Evidence, reference: Reference) -> Evidence:
         record=reference.record,
         comparison=Comparison.PAIRED,
     )
-    same = "The candidate's outputs are the baseline's, row for row: nothing changed."
+    same = f"The candidate's outputs are the {reference.name}'s, row for row: nothing changed."
     return replace(paired, notes=(*paired.notes, same)) if paired.identical else paired

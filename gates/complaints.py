@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
 _MOST_SHOWN = 20
+_MOST_DIGITS = 15
 _KINDS = {
     "string_type": "text",
     "float_type": "a number",
@@ -24,6 +26,11 @@ _KINDS = {
     "model_type": "keys and values",
     "tuple_type": "a list",
     "list_type": "a list",
+}
+_SENTENCES = {
+    "missing": "this key is required",
+    "too_short": "this is empty; give it at least 1",
+    "string_pattern_mismatch": "this name has a character that is not allowed, such as / or \\",
 }
 _NAMES = {str: "text", bool: "true/false", int: "a number", float: "a number", list: "a list"}
 
@@ -68,7 +75,7 @@ def _complaint(schema: type[BaseModel], data: Any, detail: ErrorDetails) -> Comp
     path = _written_path(data, detail["loc"], missing=detail["type"] == "missing")
     if detail["type"] == "extra_forbidden":
         return Complaint(path=path, message=_stranger(schema, path), of_key=True)
-    return Complaint(path=path, message=_words(detail))
+    return Complaint(path=path, message=_words(detail), of_key=detail["loc"][-1] == "[key]")
 
 
 def _written_path(data: Any, loc: tuple[str | int, ...], *, missing: bool) -> KeyPath:
@@ -87,8 +94,8 @@ def _written_path(data: Any, loc: tuple[str | int, ...], *, missing: bool) -> Ke
 
 def _words(detail: ErrorDetails) -> str:
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
-    if kind == "missing":
-        return "this key is required"
+    if kind in _SENTENCES:
+        return _SENTENCES[kind]
     if kind in ("enum", "literal_error"):
         return f"expected {context['expected']}"
     if kind in _KINDS:
@@ -107,9 +114,12 @@ def _as_number(kind: str, value: Any) -> str:
     if kind not in ("float_type", "int_type") or not isinstance(value, str):
         return ""
     try:
-        return f"; write {float(value):g} without quotes or an exponent"
-    except ValueError:
+        number = Decimal(value.strip())
+    except InvalidOperation:
         return ""
+    if not number.is_finite() or abs(number.adjusted()) > _MOST_DIGITS:
+        return ""
+    return f"; write {number:f} without quotes or an exponent"
 
 
 def _stranger(schema: type[BaseModel], path: KeyPath) -> str:

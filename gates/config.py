@@ -10,7 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, Strict, StrictInt, StrictStr, StringConstraints, create_model
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    StringConstraints,
+    create_model,
+)
 
 from gates import yaml_source
 from gates.baselines.local import Options as StoreOptions
@@ -31,6 +41,13 @@ Confidence = Annotated[float, Strict(), Field(ge=0.5, lt=1, allow_inf_nan=False)
 ModelName = Annotated[
     str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f/\\]+$")
 ]
+
+
+def _whole(value: object) -> object:
+    # A Literal compares, and so takes true and 1.0 for 1.
+    if type(value) is not int:
+        raise ValueError("expected 1")
+    return value
 
 
 class Defaults(Model):
@@ -59,6 +76,10 @@ class Baseline(StoreOptions):
     """The registered baseline to compare with, and what to do when that is not possible."""
 
     alias: StrictStr = Field(default="champion", description="Alias, version or digest.")
+    anchor: StrictStr | None = Field(
+        default=None,
+        description="An older one, such as last-release, for the `…_from_anchor` limits.",
+    )
     on_missing: Literal["fail", "absolute"] = Field(
         default="fail", description="absolute: decide the absolute limits alone, and say so."
     )
@@ -69,10 +90,24 @@ class Baseline(StoreOptions):
         default=None, description="For re-evaluate: the baseline model's predictions on this data."
     )
     columns: Columns = Field(default=Columns(), description="Columns of that file.")
+    keep_predictions: StrictBool = Field(
+        default=True, description="false: `register` keeps sums over blocks of rows, and no rows."
+    )
+    ledger: StrictBool = Field(
+        default=False, description="true: count in the store what the evaluation set was asked."
+    )
 
 
 class GatesBlock(Model):
     """The configured gates of one model; the fields come from the registry."""
+
+    # A gate has one name: the one with a hyphen.
+    model_config = ConfigDict(populate_by_name=False)
+
+    def begun(self) -> tuple[str, ...]:
+        """Return the gates that are named and have nothing below them."""
+        named = (name for name in GATES if _field(name) in self.model_fields_set)
+        return tuple(name for name in named if getattr(self, _field(name)) is None)
 
     def configured(self) -> dict[str, Gate]:
         """Return the configured gates by name, in the registry's order."""
@@ -107,7 +142,7 @@ class ModelConfig(Model):
 class Config(Model):
     """A whole `model-gates.yml`."""
 
-    version: Literal[1]
+    version: Annotated[Literal[1], BeforeValidator(_whole)]
     defaults: Defaults = Defaults()
     models: dict[ModelName, ModelConfig] = Field(min_length=1)
 
@@ -171,19 +206,39 @@ def _problems(config: Config) -> Iterator[Complaint]:
     for name, model in config.models.items():
         path = ("models", name)
         gates = model.gates.configured()
-        if not gates:
+        for gate_name in model.gates.begun():
+            # What was declared has to run: a gate of nothing would pass unseen.
+            yield Complaint(
+                path=(*path, "gates", gate_name), message="expected keys and values, got nothing"
+            )
+        if not gates and not model.gates.begun():
             names = ", ".join(GATES)
             yield Complaint(path=(*path, "gates"), message=f"no gate is configured ({names})")
         for gate_name, gate in gates.items():
             for problem in gate.problems(model.task):
                 where = (*path, "gates", gate_name, *problem.path)
                 yield Complaint(path=where, message=problem.message)
+        yield from _without_anchor(path, model)
         if (model.baseline.on_other_data == "re-evaluate") != bool(model.baseline.predictions):
             yield Complaint(
                 path=(*path, "baseline"),
                 message="`on_other_data: re-evaluate` and `predictions` belong together: the "
                 "baseline model's predictions on the present data",
             )
+
+
+def _without_anchor(path: tuple[str, ...], model: ModelConfig) -> Iterator[Complaint]:
+    """Yield the limits on a change from an anchor that is not configured."""
+    if model.baseline.anchor is not None:
+        return
+    for name, gate in model.gates.configured().items():
+        for limit in gate.limits():
+            if limit.verb.needs_anchor:
+                yield Complaint(
+                    path=(*path, "gates", name, *limit.path),
+                    message=f"`{limit.verb.value}` needs an anchor: name an older alias or version "
+                    "with `baseline: {anchor: last-release}`",
+                )
 
 
 def json_schema() -> dict[str, Any]:

@@ -27,14 +27,18 @@ from gates.report import (
     worst,
 )
 
-_LOWER_BOUNDS = frozenset({Verb.MIN, Verb.MAX_DROP, Verb.MAX_DROP_ANY_GROUP})
+_DROPS = frozenset({Verb.MAX_DROP, Verb.MAX_DROP_ANY_GROUP, Verb.MAX_DROP_FROM_ANCHOR})
+_LOWER_BOUNDS = _DROPS | {Verb.MIN}
 _MOST_ROWS = 10**9
+_UNDECIDED = {"p": None, "p_adjusted": None, "n_needed": None}
 _NO_RATIO = "The baseline is not above 0, so a ratio to it says nothing."
 
 
 def settle(result: GateResult) -> GateResult:
     """Return a gate's result with every check decided, and the gate as bad as its worst check."""
-    checks = _corrected([_decided(check) for check in result.checks])
+    # Whatever was decided before, here or elsewhere, is not believed: it is decided anew.
+    measured = [check.model_copy(update=_UNDECIDED) for check in result.checks]
+    checks = _corrected([_decided(check) for check in measured])
     checks = [check.model_copy(update={"effect": effect(check)}) for check in checks]
     verdict = Verdict.ERROR if result.error else worst([check.verdict for check in checks])
     return result.model_copy(update={"checks": tuple(checks), "verdict": verdict})
@@ -47,7 +51,7 @@ def blocked(models: Sequence[ModelReport]) -> bool:
     decided = any(check.verdict is not Verdict.SKIPPED for check in checks)
     return (
         not decided
-        or any(model.error for model in models)
+        or any(model.error or not model.gates for model in models)
         or any(gate.error or not gate.checks for gate in gates)
         or any(check.effect is Effect.BLOCK for check in checks)
     )
@@ -75,10 +79,10 @@ def threshold(check: Check) -> float | None:
     """Return the limit on the scale of the judged quantity; None for a ratio to nothing.
 
     The judged quantity is the candidate's value for `min` and `max`, and the change (candidate −
-    baseline) for every other verb. A ratio becomes a change: candidate / baseline ≤ r is
-    candidate − baseline ≤ (r − 1) · baseline.
+    baseline, or − anchor) for every other verb. A ratio becomes a change: candidate / baseline ≤ r
+    is candidate − baseline ≤ (r − 1) · baseline.
     """
-    if check.verb in (Verb.MAX_DROP, Verb.MAX_DROP_ANY_GROUP):
+    if check.verb in _DROPS:
         return -check.bound
     if check.verb is Verb.MAX_RATIO:
         if check.baseline is None or check.baseline <= 0:
@@ -161,10 +165,11 @@ def _p_value(beyond: float, below: float, above: float, confidence: float) -> fl
 def _rows_needed(n: int, beyond: float, below: float, above: float) -> int | None:
     """Return how many rows would decide, if the value held and intervals shrank by √n."""
     arm = below if beyond > 0 else above
-    if beyond == 0 or n == 0:
+    # Compared before it is squared: next to the limit the square is beyond any float.
+    if n == 0 or arm * math.sqrt(n) > abs(beyond) * math.sqrt(_MOST_ROWS):
         return None
     needed = math.ceil(n * (arm / abs(beyond)) ** 2)
-    return needed if n < needed <= _MOST_ROWS else None
+    return needed if needed > n else None
 
 
 def _why_undecided(needed: int | None) -> str:
@@ -191,7 +196,9 @@ def _corrected(checks: list[Check]) -> list[Check]:
 
 def _after_correction(check: Check, p_adjusted: float, questions: int) -> Check:
     check = check.model_copy(update={"p_adjusted": significant(p_adjusted)})
-    if check.verdict is not Verdict.FAIL or p_adjusted <= 1.0 - check.confidence:
+    # Alone, the interval has the word: at its very edge the p-value is a matter of rounding.
+    kept = questions == 1 or p_adjusted <= 1.0 - check.confidence
+    if check.verdict is not Verdict.FAIL or kept:
         return check
     return _with(
         check,

@@ -6,11 +6,11 @@ nor as "pass", so everything that is not one of these is a bug and exits with 70
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 EXIT_OK = 0
 EXIT_BLOCKED = 1
-EXIT_BUG = 70
+EXIT_BUG: Final = 70
 
 
 class GatesError(Exception):

@@ -7,7 +7,7 @@ A gate gets an `Evidence` only when all four hold; so no gate asks again.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -23,14 +23,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gates.record import Content, Record
+    from gates.report import Verb
+    from gates.stats.cells import Cells
     from gates.stats.metrics import Rows
+    from gates.stats.sketch import Sketch
     from gates.tables import Engine, Table
     from gates.where import Where
 
 CANDIDATE = "candidate"
 BASELINE = "baseline"
 MAX_GROUPS = 200
-BLOCKS = 2048
 
 
 class Columns(Model):
@@ -63,6 +65,7 @@ class Comparison(StrEnum):
     """How the candidate is held against the baseline."""
 
     PAIRED = "paired"
+    SKETCH = "sketch"
     UNPAIRED = "unpaired"
     NONE = "none"
 
@@ -99,12 +102,16 @@ class Slice:
     @property
     def name(self) -> str:
         """Return the part of a rule id behind the `@`."""
-        return ",".join(f"{bounded(k)}={bounded(v)}" for k, v in self.values.items())
+        name = ",".join(f"{bounded(k)}={bounded(v)}" for k, v in self.values.items())
+        return bounded(name, 400)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What a gate may look at; arrays have one entry per row, in the order of the joined table."""
+    """What a gate may look at; arrays have one entry per row, in the order of the joined table.
+
+    `anchor` is the same evidence once more, as it is held against the anchor.
+    """
 
     root: Path
     task: Task
@@ -120,12 +127,22 @@ class Evidence:
     notes: tuple[str, ...] = ()
     baseline: Rows | None = None
     record: Record | None = None
+    sketch: Sketch | None = None
     comparison: Comparison = Comparison.NONE
+    anchor: Evidence | None = None
 
     @property
     def rows(self) -> int:
         """Return how many rows are judged."""
         return self.joined.rows
+
+    def against(self, verb: Verb) -> Evidence:
+        """Return this evidence as it is held against what a limit is on a change from."""
+        if not verb.needs_anchor:
+            return self
+        if self.anchor is not None:
+            return self.anchor
+        return replace(self, baseline=None, record=None, sketch=None, comparison=Comparison.NONE)
 
     @cached_property
     def identical(self) -> bool:
@@ -139,48 +156,64 @@ class Evidence:
         return scores and np.array_equal(one.prediction, other.prediction)
 
     @cached_property
+    def models(self) -> tuple[Rows, ...]:
+        """Return the candidate's rows and, where it has any, the baseline's, with their order."""
+        both = (self.candidate, self.baseline)
+        return tuple(rows.ranked() for rows in both if rows is not None)
+
+    @cached_property
+    def cells(self) -> Cells:
+        """Return the same for metrics of predicted classes (no regression): what rows come to."""
+        from gates.stats.cells import cells
+
+        return cells([rows for rows in (self.candidate, self.baseline) if rows is not None])
+
+    @cached_property
     def clusters(self) -> NDArray[np.int32] | None:
         """Return each row's cluster as a code, or None where rows are independent."""
         column = self.data.cluster
         if column is None:
             return None
+        self.joined.require_present(column, "clusters")
         codes, _ = self.joined.codes(column)
         return codes
 
     @cached_property
-    def blocks(self) -> NDArray[np.int32]:
-        """Return each row's block for the bootstrap: a hash of cluster or id, or the row itself."""
-        import numpy as np
+    def hashes(self) -> NDArray[np.int64]:
+        """Return a hash of each row's cluster or id, from which the blocks of a sketch are made."""
+        from gates.stats.sketch import HASHES
 
-        if self.clusters is None and self.rows <= BLOCKS:
-            return np.arange(self.rows, dtype=np.int32)
-        blocks = self.joined.blocks(self.data.cluster or self.data.id, BLOCKS)
-        return blocks.astype(np.int32)
+        return self.joined.blocks(self.data.cluster or self.data.id, HASHES)
 
     def groups(self, columns: tuple[str, ...]) -> tuple[Slice, ...]:
         """Return the rows of each combination of values, by name; rows with a null are in none.
 
         Raises InputError for a column that has too many different values.
         """
-        import numpy as np
+        from gates.stats.cells import grouped
 
-        coded = [self.joined.codes(column, limit=MAX_GROUPS) for column in columns]
-        sizes = [max(1, len(names)) for _, names in coded]
-        known = np.all([codes >= 0 for codes, _ in coded], axis=0)
-        cell = np.ravel_multi_index([np.maximum(codes, 0) for codes, _ in coded], sizes)
-        present = np.unique(cell[known])
+        coded = {column: self._codes(column) for column in columns}
+        groups = grouped([codes for codes, _ in coded.values()])
         return tuple(
             Slice(
-                values={
-                    column: coded[i][1][position]
-                    for i, (column, position) in enumerate(
-                        zip(columns, np.unravel_index(code, sizes), strict=True)
-                    )
-                },
-                index=np.flatnonzero(known & (cell == code)),
+                values={name: names[codes[index[0]]] for name, (codes, names) in coded.items()},
+                index=index,
             )
-            for code in present
+            for index in groups
         )
+
+    def _codes(self, column: str) -> tuple[NDArray[np.int16], tuple[str, ...]]:
+        """Return a grouping column's codes; they are kept, for another gate asks for them, too."""
+        import numpy as np
+
+        if column not in self._coded:
+            codes, names = self.joined.codes(column, limit=MAX_GROUPS)
+            self._coded[column] = (codes.astype(np.int16), names)
+        return self._coded[column]
+
+    @cached_property
+    def _coded(self) -> dict[str, tuple[NDArray[np.int16], tuple[str, ...]]]:
+        return {}
 
     def where(self, name: str, condition: Where) -> Slice:
         """Return the rows for which a condition holds; a null never does."""
@@ -190,8 +223,8 @@ class Evidence:
         return Slice(values={name: condition.text}, index=index)
 
 
-def comparability(content: Content, data: Data, task: Task, evaluation: Table) -> str | None:
-    """Return why a registered baseline can not be compared row by row, or None when it can."""
+def other_question(content: Content, data: Data, task: Task) -> str | None:
+    """Return why a registered baseline's numbers mean something else, or None if they do not."""
     positive = label_text(data.positive) if task is Task.BINARY else None
     if content.task is not task:
         return f"it was registered for task {content.task.value!r}, this is {task.value!r}"
@@ -201,6 +234,11 @@ def comparability(content: Content, data: Data, task: Task, evaluation: Table) -
         return f"its positive label is {content.positive!r}, this one is {positive!r}"
     if content.metrics_version != METRICS_VERSION:
         return f"its metrics are of version {content.metrics_version}, ours {METRICS_VERSION}"
+    return None
+
+
+def other_data(content: Content, evaluation: Table) -> str | None:
+    """Return why a registered baseline was judged on other rows, or None if they are these."""
     missing = [name for name in content.evaluation.columns if name not in evaluation.columns]
     if missing:
         return f"its evaluation set had a column {bounded(missing[0])!r}, this one has not"

@@ -8,8 +8,8 @@ from typing import Annotated
 
 from pydantic import Field, Strict
 
-from gates.report import Decide, Mode, Model, OnInconclusive, Verb
-from gates.stats.catalogue import METRICS, Better, Metric
+from gates.report import Decide, Mode, Model, OnInconclusive, Verb, bounded
+from gates.stats.catalogue import METRICS, Better, Metric, Spread
 from gates.yaml_source import suggestion
 
 Finite = Annotated[float, Strict(), Field(allow_inf_nan=False)]
@@ -23,6 +23,16 @@ class Problem:
 
     path: tuple[str | int, ...]
     message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    """One configured limit: the key it is at, and the range of what it is held against."""
+
+    path: tuple[str | int, ...]
+    verb: Verb
+    bound: float
+    span: tuple[float | None, float | None]
 
 
 class Policies(Model):
@@ -51,11 +61,42 @@ class Bounds(Model):
     max_ratio: Positive | None = Field(
         default=None, description="Candidate / baseline is at most this."
     )
+    max_drop_from_anchor: Tolerance | None = Field(
+        default=None, description="The value falls by at most this from the anchor's."
+    )
+    max_rise_from_anchor: Tolerance | None = Field(
+        default=None, description="The value rises by at most this from the anchor's."
+    )
+
+    def begun(self) -> tuple[str, ...]:
+        """Return the limits that are named and have no number."""
+        named = (verb.value for verb in Verb if verb.value in self.model_fields_set)
+        return tuple(name for name in named if getattr(self, name) is None)
 
     def given(self) -> dict[Verb, float]:
         """Return the limits that were set, by verb, in the order of `Verb`."""
         values = {verb: getattr(self, verb.value, None) for verb in Verb}
         return {verb: value for verb, value in values.items() if value is not None}
+
+
+def begun_problems(limits: Bounds) -> Iterator[Problem]:
+    """Yield the limits that were begun: one without a number would pass unseen."""
+    for name in limits.begun():
+        yield Problem(path=(name,), message="expected a number, got nothing")
+
+
+def column_problems(key: str, listed: Iterable[tuple[str, ...]]) -> Iterator[Problem]:
+    """Yield what is wrong with sets of columns: none in one, one twice, or one set twice.
+
+    Two equal sets would give two checks one rule id, and be counted as two questions.
+    """
+    seen: set[frozenset[str]] = set()
+    for index, columns in enumerate(listed):
+        if not columns or "" in columns or len(set(columns)) < len(columns):
+            yield Problem(path=(key, index), message="name one or more different columns")
+        elif frozenset(columns) in seen:
+            yield Problem(path=(key, index), message="this is listed twice")
+        seen.add(frozenset(columns))
 
 
 def bound_problems(
@@ -78,11 +119,12 @@ def bound_problems(
             )
         elif verb is Verb.MAX_RATIO:
             continue
-        elif high is not None and bound > high:
+        elif (most := _most(verb, low, high)) is not None and bound > most:
+            what = "is" if verb in (Verb.MIN, Verb.MAX) else "changes by"
             yield Problem(
                 path=(verb.value,),
-                message=f"{bound:g} can never be reached: `{name}` is at most {high:g}"
-                + (f"; did you mean {bound / 100:g}?" if high == 1 and bound <= 100 else ""),
+                message=f"{bound:g} can never be reached: `{name}` {what} at most {most:g}"
+                + (f"; did you mean {bound / 100:g}?" if most == 1 and bound <= 100 else ""),
             )
         elif verb in (Verb.MIN, Verb.MAX) and low is not None and bound < low:
             yield Problem(
@@ -91,9 +133,28 @@ def bound_problems(
             )
 
 
-def span(metric: Metric) -> tuple[float | None, float | None]:
-    """Return the lowest and the highest value a metric can have."""
+def _most(verb: Verb, low: float | None, high: float | None) -> float | None:
+    """Return the highest value within a range, or for a limit on change its width."""
+    if verb in (Verb.MIN, Verb.MAX) or high is None:
+        return high
+    return None if low is None else high - low
+
+
+def span(metric: Metric, spread: Spread | None = None) -> tuple[float | None, float | None]:
+    """Return the lowest and the highest value of a metric, or of its spread between groups."""
+    if spread is Spread.RATIO:
+        return 0.0, 1.0
+    if spread is Spread.DIFFERENCE:
+        return 0.0, _most(Verb.MAX_DROP, metric.low, metric.high)
     return metric.low, metric.high
+
+
+def limits_at(
+    path: tuple[str | int, ...], given: dict[Verb, float], reach: tuple[float | None, float | None]
+) -> Iterator[Limit]:
+    """Yield the limits that were set below one key."""
+    for verb, bound in given.items():
+        yield Limit(path=(*path, verb.value), verb=verb, bound=bound, span=reach)
 
 
 def unknown_metric(name: str, known: Iterable[str]) -> str:
@@ -101,4 +162,4 @@ def unknown_metric(name: str, known: Iterable[str]) -> str:
     elsewhere = name in METRICS
     what = "is not for this task" if elsewhere else "is not a metric"
     close = suggestion(name, known)
-    return f"`{name}` {what}" + (f"; {close}" if close else "")
+    return f"`{bounded(name)}` {what}" + (f"; {close}" if close else "")

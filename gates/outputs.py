@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _SUM_TOLERANCE = 1e-3
+# Where the labels hold one class only, predictions of the other one are still no strangers.
+_OPPOSITES = {"1": "0", "0": "1", "true": "false", "false": "true"}
 _FINITE = float(np.finfo(np.float64).max)
 
 
@@ -97,7 +99,8 @@ def read_truth(task: Task, joined: Table, data: Data, scored: tuple[str, ...]) -
             hint=f"The column is {joined.kinds[data.label].value}. Set `data.positive` to its "
             "positive value.",
         )
-    negative = next((name for name in names if name != positive), f"not {positive}")
+    other = _OPPOSITES.get(positive, f"not {positive}")
+    negative = next((name for name in names if name != positive), other)
     return _recoded(codes, names, (negative, positive))
 
 
@@ -112,7 +115,7 @@ def read_rows(
     """Return one model's outputs beside the truth; `roles` name the columns of the joined table."""
     if task is Task.REGRESSION:
         return Rows(label=truth.label, prediction=joined.numbers(roles["prediction"]))
-    score = _scores(task, joined, truth, roles)
+    score = _scores(task, joined, truth, roles, source)
     if "prediction" in roles:
         prediction = _predicted(joined, truth, roles["prediction"], source)
     elif task is Task.BINARY:
@@ -125,7 +128,7 @@ def read_rows(
 
 
 def _scores(
-    task: Task, joined: Table, truth: Truth, roles: dict[str, str]
+    task: Task, joined: Table, truth: Truth, roles: dict[str, str], source: Source
 ) -> NDArray[np.float64] | None:
     if task is Task.BINARY:
         return joined.numbers(roles["score"]) if "score" in roles else None
@@ -135,7 +138,7 @@ def _scores(
     if missing:
         raise InputError(
             f"{len(missing)} of {len(truth.classes)} classes in the labels have no score column",
-            where=joined.name,
+            where=str(source.path),
             hint="Give one `score_<class>` column for every class, or only `prediction`.",
         )
     score = np.column_stack([joined.numbers(roles[f"score_{name}"]) for name in truth.classes])
@@ -143,7 +146,7 @@ def _scores(
     if off.any():
         raise InputError(
             f"the scores of {off.sum():,} of {len(off):,} rows do not add up to 1",
-            where=joined.name,
+            where=str(source.path),
             hint="Scores are probabilities: one column for each class, adding up to 1.",
         )
     return score
@@ -159,7 +162,7 @@ def _predicted(joined: Table, truth: Truth, column: str, source: Source) -> NDAr
         raise InputError(
             f"{strangers:,} of {len(codes):,} predictions are not one of the label's classes",
             where=f"{source.path}, column {bounded(source.columns.prediction)!r}",
-            hint="Predictions use the same values as the label. "
-            + ("Probabilities belong in the `score` column." if number else ""),
+            hint="Predictions use the same values as the label."
+            + (" Probabilities belong in the `score` column." if number else ""),
         )
     return places[codes]

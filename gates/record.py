@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gates.report import Count, Digest, Model, Name, Number, Task
+
+# What the id is called in every stored file of predictions.
+ID = "id"
 
 
 class ColumnProfile(Model):
@@ -44,6 +47,19 @@ class Predicted(Model):
     rows: Count
 
 
+class Sketched(Model):
+    """What is kept where predictions may not be: sums over blocks of rows, about 20 rows to one.
+
+    `by` is the column whose hash makes the blocks, `blocks` their number for the whole set.
+    """
+
+    digest: Digest
+    sha256: Digest
+    by: Name
+    blocks: Count
+    entries: Count
+
+
 class MetricFact(Model):
     """One metric on the whole evaluation set: its value, standard error and number of rows."""
 
@@ -63,7 +79,7 @@ class Registration(Model):
 
 
 class Content(Model):
-    """Everything that decides a comparison with this baseline."""
+    """Everything that decides a comparison with this baseline: its predictions, or a sketch."""
 
     schema_version: Literal[1] = 1
     model: Name
@@ -72,10 +88,24 @@ class Content(Model):
     positive: Name | None = None
     classes: tuple[Name, ...] = ()
     evaluation: Evaluated
-    predictions: Predicted
+    predictions: Predicted | None = None
+    sketch: Sketched | None = None
     artefact: Digest | None = None
     metrics_version: int
     metrics: dict[Name, MetricFact] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _keeps_one(self) -> Self:
+        if (self.predictions is None) is (self.sketch is None):
+            raise ValueError("a baseline is kept as predictions or as a sketch")
+        return self
+
+    @property
+    def kept(self) -> Predicted | Sketched:
+        """Return what is known of the file beside the record."""
+        kept = self.predictions or self.sketch
+        assert kept is not None  # noqa: S101  (held by `_keeps_one`)
+        return kept
 
     @property
     def digest(self) -> str:

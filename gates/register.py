@@ -12,20 +12,40 @@ from typing import TYPE_CHECKING, Any
 from gates import __version__
 from gates.assemble import assemble
 from gates.baselines.local import Store
-from gates.config import Config
+from gates.builtin.checks import require_scores
+from gates.builtin.parts import Part
+from gates.builtin.stored import Compared
+from gates.config import Config, Gate
 from gates.errors import InputError
 from gates.evidence import Evidence, Source, label_text
-from gates.record import Content, Evaluated, MetricFact, Predicted, Record, Registration
+from gates.record import (
+    ID,
+    Content,
+    Evaluated,
+    MetricFact,
+    Predicted,
+    Record,
+    Registration,
+    Sketched,
+)
 from gates.report import Task, bounded
 from gates.runner import question
 from gates.stats.catalogue import METRICS, METRICS_VERSION, Needs, metrics_for
+from gates.stats.sketch import (
+    Entry,
+    Sketch,
+    block_count,
+    block_sums,
+    rows_key,
+    standard_error,
+)
 from gates.tables import Engine
+from gates.tables.sketches import write_sketch
 from gates.tables.writer import write_parquet
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-ID = "id"
 _LIBRARIES = ("numpy", "duckdb", "scikit-learn", "pyarrow")
 _CHUNK = 1 << 20
 
@@ -52,9 +72,9 @@ def register(config: Config, name: str, store: Store, root: Path, new: Candidate
     with Engine() as engine, tempfile.TemporaryDirectory() as folder:
         asked = question(config, model, root, new.predictions)
         evidence = assemble(engine, asked, None)
-        path = Path(folder) / "predictions.parquet"
-        write_parquet(path, stored_columns(evidence))
-        stored = engine.open(path, text=(ID,))
+        path = Path(folder) / "kept.parquet"
+        gates = tuple(model.gates.configured().values())
+        keep = model.baseline.keep_predictions
         content = Content(
             model=name,
             task=model.task,
@@ -67,15 +87,67 @@ def register(config: Config, name: str, store: Store, root: Path, new: Candidate
                 columns=evidence.data_columns,
                 profile=evidence.evaluation.describe(evidence.data_columns),
             ),
-            predictions=Predicted(
-                digest=stored.digest(stored.columns), sha256=sha256(path), rows=stored.rows
-            ),
+            predictions=_predictions(engine, evidence, path) if keep else None,
+            sketch=None if keep else _sketch(gates, evidence, path),
             artefact=sha256(new.artefact) if new.artefact else None,
             metrics_version=METRICS_VERSION,
             metrics=_facts(evidence),
         )
         record, _ = store.register(content, path, _registration(new), alias=new.alias)
     return record
+
+
+def _predictions(engine: Engine, evidence: Evidence, path: Path) -> Predicted:
+    write_parquet(path, stored_columns(evidence))
+    stored = engine.open(path, text=(ID,))
+    return Predicted(digest=stored.digest(stored.columns), sha256=sha256(path), rows=stored.rows)
+
+
+def _sketch(gates: tuple[Gate, ...], evidence: Evidence, path: Path) -> Sketched:
+    sketch = sketched(gates, evidence)
+    write_sketch(path, sketch)
+    return Sketched(
+        digest=sketch.digest,
+        sha256=sha256(path),
+        by=bounded(evidence.data.cluster or evidence.data.id),
+        blocks=block_count(evidence.rows),
+        entries=len(sketch.entries),
+    )
+
+
+def sketched(gates: tuple[Gate, ...], evidence: Evidence) -> Sketch:
+    """Return what the gates will compare of this model, without a row of it.
+
+    Raises InputError for a metric of scores where there are none.
+    """
+    asked = (one for gate in gates for one in gate.compared(evidence))
+    return Sketch(entry for one in asked if (entry := _entry(evidence, one)) is not None)
+
+
+def _entry(evidence: Evidence, asked: Compared) -> Entry | None:
+    """Return one entry; None where the metric is undefined, or the rows are too few to tell of."""
+    from gates.stats.metrics import Undefined, measure
+
+    part = Part(evidence=evidence, index=asked.index)
+    if part.withheld:
+        return None
+    require_scores(asked.metric, evidence)
+    try:
+        measured = measure(asked.metric, part.models[0], beta=asked.beta)
+    except Undefined:
+        return None
+    hashes = evidence.hashes if asked.index is None else evidence.hashes[asked.index]
+    return Entry(
+        metric=asked.metric,
+        beta=asked.beta,
+        rows=rows_key(asked.index, evidence.rows),
+        place=asked.place,
+        n=part.size,
+        value=measured.value,
+        se=standard_error(measured, part.clusters),
+        unit=measured.unit,
+        sums=block_sums(measured, hashes),
+    )
 
 
 def stored_columns(evidence: Evidence) -> dict[str, NDArray[Any]]:
@@ -108,8 +180,6 @@ def sha256(path: Path) -> str:
 
 def _facts(evidence: Evidence) -> dict[str, MetricFact]:
     """Return every metric of the task that is defined here, with its standard error."""
-    import numpy as np
-
     from gates.stats.metrics import Undefined, measure
 
     facts = {}
@@ -120,8 +190,7 @@ def _facts(evidence: Evidence) -> dict[str, MetricFact]:
             measured = measure(name, evidence.candidate)
         except Undefined:
             continue
-        influence = measured.influence
-        se = None if influence is None else float(np.sqrt(np.sum(influence**2)) / len(influence))
+        se = standard_error(measured, evidence.clusters)
         facts[name] = MetricFact(value=measured.value, se=se, n=evidence.rows)
     return facts
 

@@ -6,6 +6,7 @@ classes and nothing more. Importing this module loads nothing heavier than pydan
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
@@ -78,11 +79,18 @@ class Verb(StrEnum):
     MAX_RATIO = "max_ratio"
     MAX_RISE_ANY_GROUP = "max_rise_any_group"
     MAX_DROP_ANY_GROUP = "max_drop_any_group"
+    MAX_DROP_FROM_ANCHOR = "max_drop_from_anchor"
+    MAX_RISE_FROM_ANCHOR = "max_rise_from_anchor"
 
     @property
     def needs_baseline(self) -> bool:
         """Return whether the limit is on a change rather than on the candidate alone."""
         return self not in (Verb.MIN, Verb.MAX)
+
+    @property
+    def needs_anchor(self) -> bool:
+        """Return whether the change is from the anchor rather than from the baseline."""
+        return self in (Verb.MAX_DROP_FROM_ANCHOR, Verb.MAX_RISE_FROM_ANCHOR)
 
 
 class Task(StrEnum):
@@ -107,9 +115,16 @@ def significant(value: float) -> float:
 
 
 def bounded(text: object, limit: int = MAX_NAME) -> str:
-    """Return a name cut to `limit` characters with an ellipsis, safe to put in a report."""
-    string = str(text)
-    return string if len(string) <= limit else string[: limit - 1] + "…"
+    """Return a name cut to `limit` characters, safe to put in a report.
+
+    What was cut ends in an ellipsis and a hash, so that names that begin alike stay apart.
+    """
+    # Half a surrogate pair, from a path that is not UTF-8, could not be written to any report.
+    string = str(text).encode(errors="replace").decode()
+    if len(string) <= limit:
+        return string
+    digest = hashlib.sha256(string.encode()).hexdigest()[:8]
+    return f"{string[: limit - 9]}…{digest}"
 
 
 Number = Annotated[float, Field(allow_inf_nan=False), AfterValidator(significant)]
@@ -129,7 +144,7 @@ class ErrorInfo(Model):
     """Why a run or a gate could not reach a verdict."""
 
     kind: Literal["config", "input", "environment", "refused", "bug"]
-    exit_code: int
+    exit_code: Literal[2, 3, 4, 5, 70]
     message: Text
     where: Text | None = None
     hint: Text | None = None
@@ -140,7 +155,7 @@ class ErrorInfo(Model):
         """Return the reportable form of an error."""
         return cls(
             kind=error.kind,  # type: ignore[arg-type]
-            exit_code=error.exit_code,
+            exit_code=error.exit_code,  # type: ignore[arg-type]
             message=bounded(error.message, MAX_TEXT),
             where=error.where and bounded(error.where, MAX_TEXT),
             hint=error.hint and bounded(error.hint, MAX_TEXT),
@@ -229,7 +244,7 @@ class CandidateInfo(Model):
 
 
 class BaselineInfo(Model):
-    """The registered version it was held against."""
+    """A registered version it was held against: the baseline, or the anchor."""
 
     ref: Name
     version: int
@@ -246,14 +261,24 @@ class DataInfo(Model):
     columns: Count
 
 
+class LedgerInfo(Model):
+    """How many answers the evaluation set has given, and how much too kind that may make them."""
+
+    asked: Count
+    optimism: Number
+
+
 class ModelReport(Model):
-    """Everything found about one model."""
+    """Everything found about one model; `comparison` says what was left of the baseline."""
 
     model: Name
     task: Task
     verdict: Verdict
     candidate: CandidateInfo | None = None
     baseline: BaselineInfo | None = None
+    anchor: BaselineInfo | None = None
+    comparison: Literal["paired", "sketch", "unpaired"] | None = None
+    ledger: LedgerInfo | None = None
     data: dict[Name, DataInfo] = Field(default_factory=dict)
     notes: tuple[Text, ...] = ()
     gates: tuple[GateResult, ...] = ()
@@ -343,7 +368,7 @@ def dump(report: Report) -> bytes:
 
 def load(raw: bytes) -> Report:
     """Return the report in `raw`, validated against this schema."""
-    return Report.model_validate_json(raw)
+    return Report.model_validate_json(raw, strict=True)
 
 
 def json_schema() -> dict[str, Any]:

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from gates import __version__
-from gates.assemble import Question, Reference, assemble
+from gates.asked import entered
+from gates.assemble import Question, assemble
 from gates.baselines.local import Registered, Store
 from gates.config import Config, Gate, ModelConfig
 from gates.decide import blocked, crashed, settle, verdict_of
 from gates.errors import EXIT_BUG, GatesError
-from gates.evidence import Evidence, Source
+from gates.evidence import Comparison, Evidence, Source
+from gates.references import Found, find, references
 from gates.report import (
     BaselineInfo,
     CandidateInfo,
@@ -104,36 +106,15 @@ def _judged(asked: Run, name: str, model: ModelConfig) -> ModelReport:
 
 
 def _judge(asked: Run, report: ModelReport, model: ModelConfig) -> ModelReport:
-    found = _reference(model, report.model, asked.root)
+    found = find(model, store(model, report.model, asked.root))
     with Engine() as engine:
-        reference = _source(model, found, asked.root) if found else None
         candidate = model.candidate.fetch(asked.root)
         asking = question(asked.config, model, asked.root, candidate)
-        evidence = assemble(engine, asking, reference)
-        return _filled(asked, report, model, evidence, found)
-
-
-def _reference(model: ModelConfig, name: str, root: Path) -> Registered | None:
-    """Return the registered baseline when a check needs one, or None when policy lets it lack."""
-    if not any(gate.needs_baseline for gate in model.gates.configured().values()):
-        return None
-    kept = store(model, name, root)
-    if model.baseline.on_missing == "absolute" and not kept.versions():
-        return None
-    return kept.find(model.baseline.alias)
-
-
-def _source(model: ModelConfig, found: Registered, root: Path) -> Reference:
-    options = model.baseline
-    fresh = options.predictions is not None
-    stored = Source(path=found.predictions, id="id")
-    given = Source(path=root / (options.predictions or ""), columns=options.columns)
-    return Reference(
-        record=found.record,
-        predictions=given if fresh else stored,
-        fresh=fresh,
-        unpaired=options.on_other_data == "unpaired",
-    )
+        evidence = assemble(engine, asking, *references(model, found, asked.root))
+        judged = _filled(asked, report, model, evidence, found)
+    if not model.baseline.ledger:
+        return judged
+    return entered(judged, model, store(model, report.model, asked.root), at=asked.info.started)
 
 
 def _filled(
@@ -141,7 +122,7 @@ def _filled(
     report: ModelReport,
     model: ModelConfig,
     evidence: Evidence,
-    found: Registered | None,
+    found: Found,
 ) -> ModelReport:
     gates = tuple(
         _gate(asked, report.model, name, gate, evidence)
@@ -156,7 +137,9 @@ def _filled(
                 digest=evidence.candidate_digest,
                 rows=evidence.rows,
             ),
-            "baseline": _baseline_info(found) if found else None,
+            "baseline": found.baseline and _baseline_info(found.baseline),
+            "anchor": found.anchor and _baseline_info(found.anchor),
+            "comparison": _comparison(evidence),
             "data": {
                 "evaluation": DataInfo(
                     digest=evaluation.digest(evidence.data_columns),
@@ -168,6 +151,10 @@ def _filled(
             "gates": gates,
         }
     )
+
+
+def _comparison(evidence: Evidence) -> str | None:
+    return None if evidence.comparison is Comparison.NONE else evidence.comparison.value
 
 
 def _baseline_info(found: Registered) -> BaselineInfo:

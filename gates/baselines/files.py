@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from pydantic import ValidationError
 
 from gates.errors import EnvironmentFault, InputError, Refused
-from gates.record import Record
+from gates.record import Content, Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-RECORD, PREDICTIONS, ALIASES = "record.json", "predictions.parquet", "aliases.json"
+RECORD, ALIASES, LEDGER = "record.json", "aliases.json", "ledger.json"
+PREDICTIONS, SKETCH = "predictions.parquet", "sketch.parquet"
 STAGING, HOLDER = ".staging-", ".lock-holder"
 
 _PLAIN = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")
@@ -80,6 +81,11 @@ def read_record(folder: Path, model: str) -> Record:
     return record
 
 
+def kept_file(content: Content) -> str:
+    """Return the name of the file beside a record: the predictions, or the sketch of them."""
+    return PREDICTIONS if content.sketch is None else SKETCH
+
+
 def canonical(content: object) -> str:
     """Return the digest of a content as written: a field added later changes no old digest."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
@@ -133,7 +139,7 @@ def sweep(folder: Path) -> None:
     for path in listed(folder):
         if path.name.startswith(STAGING):
             shutil.rmtree(path)
-        elif path.name.startswith((HOLDER, f".{ALIASES}.")):
+        elif path.name.startswith((HOLDER, f".{ALIASES}.", f".{LEDGER}.")):
             path.unlink()
 
 

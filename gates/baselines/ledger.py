@@ -17,10 +17,9 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
-from gates.baselines.files import as_json, damaged, disk, parse_json
+from gates.baselines.files import LEDGER, as_json, damaged, disk, parse_json
 from gates.report import Digest, Model, Name, Verdict, write_atomic
 
-LEDGER = "ledger.json"
 _SPREAD = 0.5
 
 
@@ -47,6 +46,10 @@ class Ledger:
     def answers(self, evaluation: str) -> tuple[Answer, ...]:
         """Return what an evaluation set has been asked so far, the oldest first."""
         return self._page().answers.get(evaluation, ())
+
+    def evaluations(self) -> dict[str, tuple[Answer, ...]]:
+        """Return the answers of every evaluation set, by its digest."""
+        return dict(self._page().answers)
 
     def enter(self, evaluation: str, answer: Answer) -> tuple[Answer, ...]:
         """Enter an answer and return all of them; a candidate that asks again learns nothing new.

@@ -1,6 +1,7 @@
 """Baselines kept in a folder: immutable versions, aliases that point at them, and a log of moves.
 
-`<store>/<slug>/v0001-<12 hex>/{record.json,predictions.parquet}` and `<store>/<slug>/aliases.json`.
+`<store>/<slug>/v0001-<12 hex>/{record.json,predictions.parquet}` and `<store>/<slug>/aliases.json`;
+where predictions may not be kept, `sketch.parquet` in their stead.
 A version appears by one rename of a finished folder and an alias moves by one replaced file, so a
 reader needs no lock, and a writer that is killed leaves the old state.
 """
@@ -25,12 +26,15 @@ from pydantic import ConfigDict, Field, StrictStr, ValidationError, with_config
 from gates.baselines.files import (
     ALIASES,
     HOLDER,
+    LEDGER,
     PREDICTIONS,
     RECORD,
+    SKETCH,
     STAGING,
     as_json,
     damaged,
     disk,
+    kept_file,
     listed,
     newer,
     parse_json,
@@ -43,6 +47,7 @@ from gates.baselines.files import (
     version_of,
     write_through,
 )
+from gates.baselines.ledger import Answer, Ledger
 from gates.errors import ConfigError, EnvironmentFault, InputError, Refused
 from gates.record import Content, Record, Registration
 from gates.report import Model, bounded, write_atomic
@@ -85,11 +90,16 @@ class Move:
 
 @dataclass(frozen=True, kw_only=True)
 class Registered:
-    """A verified version, its predictions, and the name it was asked for by."""
+    """A verified version, its folder, and the name it was asked for by."""
 
     record: Record
-    predictions: Path
+    folder: Path
     ref: str
+
+    @property
+    def kept(self) -> Path:
+        """Return the file beside its record: the predictions, or their sketch."""
+        return self.folder / kept_file(self.record.content)
 
 
 class _Log(Model):
@@ -115,13 +125,14 @@ class Store:
 
     @disk()
     def register(
-        self, content: Content, predictions: Path, registration: Registration, *, alias: str | None
+        self, content: Content, kept: Path, registration: Registration, *, alias: str | None
     ) -> tuple[Record, bool]:
         """Keep a baseline, point `alias` at it, and return its record and whether it is new.
 
-        `predictions` is a finished Parquet file and is copied. The same content again is the same
-        version. Raises InputError when the file is not the one `content` describes,
-        EnvironmentFault when the disk or the lock refuses, Refused when the store is damaged.
+        `kept` is a finished Parquet file, the predictions or their sketch, and is copied. The same
+        content again is the same version. Raises InputError when the file is not the one `content`
+        describes, EnvironmentFault when the disk or the lock refuses, Refused when the store is
+        damaged.
         """
         if alias is not None:
             _check_alias(alias)
@@ -133,7 +144,7 @@ class Store:
             if known:
                 record = self._open(known[0], moves)[0]
             else:
-                record = self._add(content, predictions, registration, moves)
+                record = self._add(content, kept, registration, moves)
             if alias is not None:
                 self._move(alias, record.version, at=registration.at, by=registration.by)
         return record, not known
@@ -146,7 +157,7 @@ class Store:
         """
         log = self._log()
         record, folder = self._open(self._number(ref, log.aliases), log.moves)
-        return Registered(record=record, predictions=folder / PREDICTIONS, ref=ref)
+        return Registered(record=record, folder=folder, ref=ref)
 
     @disk()
     def versions(self) -> list[Record]:
@@ -172,6 +183,17 @@ class Store:
         with self._writing(by):
             return self._move(alias, version, at=at, by=by)
 
+    @property
+    def ledger(self) -> Ledger:
+        """Return what this model's evaluation sets have been asked."""
+        return Ledger(self.folder)
+
+    @disk()
+    def answer(self, evaluation: str, answer: Answer, *, by: str) -> tuple[Answer, ...]:
+        """Enter what a candidate was told into the ledger; return all that the set has answered."""
+        with self._writing(by):
+            return self.ledger.enter(evaluation, answer)
+
     @disk()
     def verify(self) -> list[str]:
         """Return what is wrong with the store, in words; empty when it is sound."""
@@ -179,6 +201,8 @@ class Store:
         moves: tuple[Move, ...] = ()
         with _noted(problems):
             moves = self._log().moves
+        with _noted(problems):
+            self.ledger.evaluations()
         there = {number for number, _ in self._folders()}
         pointed = {move.version for move in moves if move.version is not None}
         last = 0
@@ -240,14 +264,15 @@ class Store:
         record, sealed = read_record(folder, self.model), seal(folder / RECORD)
         if any(move.version == number and move.record not in (None, sealed) for move in moves):
             raise damaged(folder / RECORD, f"{RECORD} was edited after an alias was pointed at it")
-        with regular_file(folder / PREDICTIONS).open("rb") as file:
+        kept = kept_file(record.content)
+        with regular_file(folder / kept).open("rb") as file:
             found = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
-        if found != record.content.predictions.sha256:
-            raise damaged(folder / PREDICTIONS, f"{PREDICTIONS} is not what was registered")
+        if found != record.content.kept.sha256:
+            raise damaged(folder / kept, f"{kept} is not what was registered")
         return record, folder
 
     def _add(
-        self, content: Content, predictions: Path, made: Registration, moves: Iterable[Move]
+        self, content: Content, kept: Path, made: Registration, moves: Iterable[Move]
     ) -> Record:
         """Stage a new version beside the others and bring it in with one rename."""
         # A number that the log mentions is never given again, even when its folder is gone.
@@ -256,12 +281,12 @@ class Store:
         record = Record(version=number, digest=digest, content=content, registered=made)
         staging = self.folder / f"{STAGING}{secrets.token_hex(8)}"
         staging.mkdir()
-        with predictions.open("rb") as file:
-            copied = write_through(staging / PREDICTIONS, file)
-        if copied != content.predictions.sha256:
+        with kept.open("rb") as file:
+            copied = write_through(staging / kept_file(content), file)
+        if copied != content.kept.sha256:
             raise InputError(
                 "the predictions file is not the one that was measured",
-                where=str(predictions),
+                where=str(kept),
                 hint="Register it again once nothing writes to it.",
             )
         write_through(staging / RECORD, io.BytesIO(as_json(record.model_dump(mode="json"))))
@@ -304,9 +329,17 @@ class Store:
         """Yield what does not belong; hidden files are ours, or an editor's, and never read."""
         for path in listed(self.folder):
             if version_of(path):
-                yield from (p for p in listed(path) if p.name not in (RECORD, PREDICTIONS))
-            elif path.name != ALIASES and not path.name.startswith("."):
+                belonging = self._belonging(path)
+                yield from (p for p in listed(path) if p.name not in belonging)
+            elif path.name not in (ALIASES, LEDGER) and not path.name.startswith("."):
                 yield path
+
+    def _belonging(self, folder: Path) -> tuple[str, ...]:
+        """Return the names in a version's folder; predictions beside a sketch do not belong."""
+        try:
+            return RECORD, kept_file(read_record(folder, self.model).content)
+        except (InputError, Refused):
+            return RECORD, PREDICTIONS, SKETCH
 
     @contextmanager
     def _writing(self, by: str) -> Iterator[None]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from statistics import NormalDist
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from gates.builtin.parts import Part
+from gates.builtin.stored import stored as stored_baseline
 from gates.errors import InputError
 from gates.limits import Policies
 from gates.report import Check, Family, Verb
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class Pair:
     """One metric on one set of rows for both models, or why there is none.
 
-    `unpaired` is the interval of the change where only the baseline's stored number is left.
+    `unpaired` is the interval of the change where the baseline's rows are not here.
     """
 
     metric: str
@@ -73,70 +73,76 @@ class Numbers:
 def measure_pair(
     evidence: Evidence, metric: str, index: NDArray[np.intp] | None, *, beta: float = 1.0
 ) -> Pair:
-    """Measure a catalogue metric on the rows of `index` (all rows: None) for both models."""
-    rows = evidence.rows if index is None else len(index)
-    if index is not None and rows < evidence.policy.min_count:
+    """Measure a catalogue metric on the rows of `index` (all: None), with an influence per row."""
+    part = Part(evidence=evidence, index=index)
+    return _measured_pair(part, metric, beta, by_cell=False)
+
+
+def measure_part(part: Part, metric: str, *, beta: float = 1.0) -> Pair:
+    """Measure a catalogue metric on a part for both models, by cells where they say it all.
+
+    Value and intervals are those of `measure_pair`; what an influence belongs to may be a cell.
+    """
+    from gates.stats.metrics import goes_by_cell
+
+    # Rows of one cell may be of different clusters.
+    by_cell = goes_by_cell(metric) and part.evidence.clusters is None
+    return _measured_pair(part, metric, beta, by_cell=by_cell)
+
+
+def _measured_pair(part: Part, metric: str, beta: float, *, by_cell: bool) -> Pair:
+    evidence = part.evidence
+    if part.withheld:
         small = f"fewer than {evidence.policy.min_count} rows: numbers are withheld"
-        return Pair(metric=metric, n=rows, candidate_problem=small, baseline_problem=small)
-    candidate, candidate_problem = _measured(
-        metric, evidence.candidate, index, beta, "the candidate's"
-    )
-    clusters = evidence.clusters
+        return Pair(metric=metric, n=part.size, candidate_problem=small, baseline_problem=small)
+    require_scores(metric, evidence)
+    models = part.cells if by_cell else part.models
+    candidate, candidate_problem = _measured(metric, models[0], beta)
     baseline, baseline_problem, stored, unpaired = None, None, None, None
     if evidence.baseline is not None:
-        baseline, baseline_problem = _measured(
-            metric, evidence.baseline, index, beta, "the baseline's"
-        )
+        baseline, baseline_problem = _measured(metric, models[1], beta)
         stored = baseline.value if baseline else None
     elif evidence.record is not None:
-        stored, unpaired, baseline_problem = _unpaired(evidence, metric, index, candidate)
+        left = stored_baseline(part, metric, beta, candidate)
+        stored, unpaired, baseline_problem = left.value, left.interval, left.problem
     return Pair(
         metric=metric,
-        n=rows,
+        n=part.size,
         candidate=candidate,
         baseline=baseline,
         stored=stored,
         unpaired=unpaired,
-        clusters=clusters if index is None or clusters is None else clusters[index],
+        clusters=part.clusters,
         candidate_problem=candidate_problem,
         baseline_problem=baseline_problem,
     )
 
 
-def _measured(
-    metric: str, rows: Rows, index: NDArray[np.intp] | None, beta: float, whose: str
-) -> tuple[Measured | None, str | None]:
+def require_scores(metric: str, evidence: Evidence) -> None:
+    """Raise InputError where a metric reads scores and a model has none."""
+    for rows, whose in ((evidence.candidate, "candidate"), (evidence.baseline, "baseline")):
+        if METRICS[metric].needs is Needs.SCORE and rows is not None and rows.score is None:
+            raise InputError(
+                f"{metric} needs scores, and the {whose}'s predictions have none",
+                hint="Add a `score` column (binary) or `score_<class>` columns (multiclass).",
+            )
+
+
+def _measured(metric: str, rows: Rows, beta: float) -> tuple[Measured | None, str | None]:
     from gates.stats.metrics import Undefined, measure
 
-    if METRICS[metric].needs is Needs.SCORE and rows.score is None:
-        raise InputError(
-            f"{metric} needs scores, and {whose} predictions have none",
-            hint="Add a `score` column (binary) or `score_<class>` columns (multiclass).",
-        )
     try:
-        return measure(metric, rows if index is None else rows.take(index), beta=beta), None
+        return measure(metric, rows, beta=beta), None
     except Undefined as undefined:
         return None, f"{metric} is undefined here: {undefined.reason}"
 
 
-def _unpaired(
-    evidence: Evidence, metric: str, index: NDArray[np.intp] | None, candidate: Measured | None
-) -> tuple[float | None, Interval | None, str | None]:
-    """Return the baseline's stored number and the interval of the change between two samples."""
-    from gates.stats.intervals import Interval, single
-
-    fact = evidence.record.content.metrics.get(metric) if evidence.record else None
-    if fact is None or index is not None:
-        return None, None, "the baseline has no stored number for these rows of its own data"
-    if candidate is None or fact.se is None:
-        return fact.value, None, None
-    own = single(candidate, confidence=evidence.policy.confidence)
-    if own is None:
-        return fact.value, None, None
-    z = NormalDist().inv_cdf(0.5 + evidence.policy.confidence / 2)
-    se = math.hypot((own.high - own.low) / (2 * z), fact.se)
-    delta = candidate.value - fact.value
-    return fact.value, Interval(low=delta - z * se, high=delta + z * se, method="unpaired"), None
+def part_numbers(part: Part, pair: Pair, verb: Verb, beta: float) -> Numbers:
+    """Return the numbers of a limit: those of `pair`, or the same against the anchor."""
+    evidence = part.evidence.against(verb)
+    if verb.needs_anchor:
+        pair = measure_part(replace(part, evidence=evidence), pair.metric, beta=beta)
+    return pair_numbers(evidence, pair, verb)
 
 
 def pair_numbers(evidence: Evidence, pair: Pair, verb: Verb) -> Numbers:

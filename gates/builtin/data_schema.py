@@ -20,7 +20,7 @@ from gates.expectations.rules import (
     together,
 )
 from gates.expectations.suite import read_suite
-from gates.limits import Problem
+from gates.limits import Limit, Problem
 from gates.report import (
     Check,
     Decide,
@@ -34,6 +34,7 @@ from gates.report import (
 )
 
 if TYPE_CHECKING:
+    from gates.builtin.stored import Compared
     from gates.evidence import Evidence
     from gates.expectations.gx import Outcome
     from gates.record import Evaluated
@@ -115,6 +116,14 @@ class DataSchema(Model):
             for problem in rule.problems():
                 yield Problem(path=("columns", name, *problem.path), message=problem.message)
         yield from self._table_problems()
+
+    def limits(self) -> Iterator[Limit]:
+        """Yield no limit: expectations have shares, and none is on a change."""
+        return iter(())
+
+    def compared(self, evidence: Evidence) -> Iterator[Compared]:  # noqa: ARG002  as `problems`
+        """Yield nothing: no model's output is looked at."""
+        return iter(())
 
     def _table_problems(self) -> Iterator[Problem]:
         rows = self.rows

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, StrictInt, StrictStr
 
-from gates.builtin.checks import Rule, check, measure_pair, pair_numbers
+from gates.builtin.checks import Numbers, Rule, check, measure_pair, pair_numbers
 from gates.builtin.parted import Parted, group_rates
+from gates.builtin.stored import Compared
 from gates.limits import (
     Bounds,
+    Limit,
     Policies,
     Positive,
     Problem,
     Tolerance,
+    begun_problems,
     bound_problems,
+    column_problems,
+    limits_at,
     span,
     unknown_metric,
 )
@@ -74,7 +80,8 @@ class Fairness(Policies):
     @property
     def needs_baseline(self) -> bool:
         """Return whether any limit is on a change."""
-        return any(v.needs_baseline for limits in self.metrics.values() for v in limits.given())
+        verbs = [limit.verb for limit in self.limits()]
+        return any(verb.needs_baseline and not verb.needs_anchor for verb in verbs)
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -84,9 +91,27 @@ class Fairness(Policies):
 
     def problems(self, task: Task) -> Iterator[Problem]:
         """Yield what is wrong with these options for a model of this task."""
+        listed = ((spec,) if isinstance(spec, str) else spec for spec in self.sensitive)
+        yield from column_problems("sensitive", listed)
         for name, limits in self.metrics.items():
             for problem in _metric_problems(task, name, limits):
                 yield Problem(path=("metrics", name, *problem.path), message=problem.message)
+
+    def limits(self) -> Iterator[Limit]:
+        """Yield every limit, and the key that it is at."""
+        for name, limits in self.metrics.items():
+            found = disparity(name)
+            rate = METRICS.get(found.rates[0] if found else name)
+            reach = span(rate, found and found.spread) if rate else (None, None)
+            yield from limits_at(("metrics", name), limits.given(), reach)
+
+    def compared(self, evidence: Evidence) -> Iterator[Compared]:
+        """Yield what is measured of the baseline: every rate in every group."""
+        for spec in self.sensitive:
+            columns = (spec,) if isinstance(spec, str) else spec
+            for part in evidence.groups(columns):
+                for rate, beta in self._betas():
+                    yield Compared(metric=rate, beta=beta, place=part.name, index=part.index)
 
     def judge(self, evidence: Evidence) -> GateResult:
         """Measure every group and disparity. Raises InputError for unknown columns."""
@@ -97,6 +122,11 @@ class Fairness(Policies):
             columns = (spec,) if isinstance(spec, str) else spec
             parted = Parted(evidence=evidence, columns=columns, parts=evidence.groups(columns))
             judged = parted.of_size(self.min_group)
+            if parted.rows < evidence.rows:
+                notes.append(
+                    f"{', '.join(map(bounded, columns))}: {evidence.rows - parted.rows:,} of "
+                    f"{evidence.rows:,} rows have no value here and are in no group."
+                )
             if len(judged.parts) < len(parted.parts):
                 small = len(parted.parts) - len(judged.parts)
                 notes.append(
@@ -114,6 +144,14 @@ class Fairness(Policies):
             groups=tuple(groups),
             notes=tuple(notes),
         )
+
+    def _betas(self) -> tuple[tuple[str, float], ...]:
+        """Return each rate with each β that it is measured at."""
+        listed = [(rate, 1.0) for rate in self._rates()]
+        for name, limits in self.metrics.items():
+            found = disparity(name)
+            listed += [(rate, limits.beta or 1.0) for rate in (found.rates if found else (name,))]
+        return tuple(dict.fromkeys(listed))
 
     def _rates(self) -> tuple[str, ...]:
         """Return the catalogue metrics that the configured disparities and rates are made of."""
@@ -134,9 +172,13 @@ class Fairness(Policies):
             sensitive=parted.names,
             policies=(limits, self),
         )
-        numbers = parted.disparity(found, limits.beta or 1.0)
+        numbers: dict[bool, dict[bool, Numbers]] = {}
         for verb, bound in limits.given().items():
-            yield check(parted.evidence, rule, verb, bound, numbers[verb.needs_baseline])
+            if verb.needs_anchor not in numbers:
+                held = replace(parted, evidence=parted.evidence.against(verb))
+                numbers[verb.needs_anchor] = held.disparity(found, limits.beta or 1.0)
+            measured = numbers[verb.needs_anchor][verb.needs_baseline]
+            yield check(parted.evidence, rule, verb, bound, measured)
 
     def _each_group(self, parted: Parted, name: str, limits: FairnessLimits) -> Iterator[Check]:
         evidence = parted.evidence
@@ -161,14 +203,19 @@ def _metric_problems(task: Task, name: str, limits: FairnessLimits) -> Iterator[
     found = disparity(name)
     given = limits.given()
     if (found is None and name not in known) or (found and not set(found.rates) <= set(known)):
-        spreads = [f"{stem}_{s.value}" for stem in (*NAMED_DISPARITIES, *known) for s in Spread]
+        named = [f"{stem}_{s.value}" for stem in (*NAMED_DISPARITIES, *known) for s in Spread]
+        spreads = [one for one in named if disparity(one)]
         yield Problem(path=(), message=unknown_metric(name, [*known, *spreads]))
         return
-    if not given:
+    yield from begun_problems(limits)
+    rates = found.rates if found else (name,)
+    if limits.beta is not None and "fbeta" not in rates:
+        yield Problem(path=("beta",), message="`beta` belongs to `fbeta` alone")
+    if not given and not limits.begun():
         yield Problem(path=(), message=f"`{name}` has no limit; give it one, such as `max_rise`")
     if found is None:
         better = METRICS[name].better
         yield from bound_problems(name, given, better, group_verbs(better), span(METRICS[name]))
     else:
-        reach = (0.0, 1.0) if found.spread is Spread.RATIO else span(METRICS[found.rates[0]])
+        reach = span(METRICS[found.rates[0]], found.spread)
         yield from bound_problems(name, given, found.better, verbs(found.better), reach)

@@ -3,27 +3,42 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from gates.builtin.checks import Numbers, Pair, measure_pair, no_baseline
+from gates.builtin.parts import Part
+from gates.builtin.stored import Blocked, blocked
 from gates.errors import GatesError
-from gates.limits import span
 from gates.report import Family, GroupRate, bounded
-from gates.stats.catalogue import METRICS, Disparity, Spread
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from gates.evidence import Evidence, Slice
+    from gates.stats.catalogue import Disparity
+    from gates.stats.disparity import Spreading
     from gates.stats.intervals import Interval
-    from gates.stats.metrics import Measured
+    from gates.stats.metrics import Measured, Rows
 
 _AGREEMENT = 1e-9
-_REPLICATES = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Side:
+    """What one model's rates by group came to: a disparity, or why there is none."""
+
+    rates: Mapping[str, list[Measured]] = field(default_factory=dict)
+    clusters: Sequence[NDArray[np.integer[Any]] | None] = ()
+    spreading: Spreading | None = None
+    problem: str | None = None
+
+    @property
+    def value(self) -> float | None:
+        """Return the disparity as Fairlearn has it."""
+        return self.spreading.value if self.spreading else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,95 +74,102 @@ class Parted:
         parts = tuple(part for part in self.parts if len(part.index) >= least)
         return Parted(evidence=self.evidence, columns=self.columns, parts=parts)
 
-    @cached_property
-    def weights(self) -> NDArray[np.float64]:
-        """Return how often each replicate draws each block: one set for all metrics of this set."""
-        from gates.stats.bootstrap import block_weights
-
-        blocks = int(self.evidence.blocks.max()) + 1
-        return block_weights(blocks, _REPLICATES, self.evidence.policy.seed)
-
     def disparity(self, found: Disparity, beta: float) -> dict[bool, Numbers]:
         """Return the numbers of a disparity: on its own (False), and of its change (True)."""
-        pairs = {
+        measured = {
             rate: [measure_pair(self.evidence, rate, part.index, beta=beta) for part in self.parts]
             for rate in found.rates
         }
-        problem = self._problem(pairs, "candidate_problem")
-        own = self._disparity_of(found, pairs, "candidate", beta) if not problem else None
+        candidate = self._side(found, measured, "candidate", beta)
         if self.evidence.record is None:
-            change = no_baseline(self.rows, own.value if own else None)
+            change = no_baseline(self.rows, candidate.value)
         else:
-            change = self._change(found, pairs, problem, own, beta)
-        numbers = Numbers(
+            change = self._change(found, measured, candidate, beta)
+        own = Numbers(
             n=self.rows,
             baseline=change.baseline,
-            candidate=own.value if own else None,
-            interval=_interval(self.evidence, found, own.value, own.replicates) if own else None,
-            problem=problem,
+            candidate=candidate.value,
+            interval=candidate.spreading.interval if candidate.spreading else None,
+            problem=candidate.problem,
         )
-        return {False: numbers, True: change}
-
-    def _problem(self, pairs: Mapping[str, list[Pair]], which: str) -> str | None:
-        if len(self.parts) < 2:
-            return f"{len(self.parts)} group(s) have enough rows: there is nothing to compare"
-        for rate, measured in pairs.items():
-            reasons = [reason for pair in measured if (reason := getattr(pair, which))]
-            if reasons:
-                return f"{rate} is undefined in {len(reasons)} of {len(measured)} groups"
-        return None
+        return {False: own, True: change}
 
     def _change(
+        self, found: Disparity, measured: Mapping[str, list[Pair]], candidate: _Side, beta: float
+    ) -> Numbers:
+        if self.evidence.sketch is not None:
+            baseline, candidate = self._by_blocks(found, candidate, beta)
+        elif self.evidence.baseline is None:
+            baseline = _Side(problem="its rows are not these, so its groups can not be compared")
+        else:
+            baseline = self._side(found, measured, "baseline", beta)
+        problem = candidate.problem
+        if problem is None and baseline.problem is not None:
+            problem = f"Under the baseline: {baseline.problem}"
+        return Numbers(
+            n=self.rows,
+            baseline=baseline.value,
+            candidate=candidate.value,
+            interval=self._interval(found, baseline, candidate),
+            problem=problem,
+        )
+
+    def _by_blocks(self, found: Disparity, candidate: _Side, beta: float) -> tuple[_Side, _Side]:
+        """Return the baseline's disparity by the blocks of its sketch, and the candidate's rates.
+
+        The candidate's own disparity stays what it is by its rows.
+        """
+        parts = [Part(evidence=self.evidence, index=part.index) for part in self.parts]
+        both = {rate: [blocked(part, rate, beta) for part in parts] for rate in found.rates}
+        held = {rate: [one for one in listed if one is not None] for rate, listed in both.items()}
+        missing = len(parts) - min(len(listed) for listed in held.values())
+        if missing or candidate.problem:
+            why = f"its sketch has no sums for {missing} of {len(parts)} groups (too small, or new)"
+            return _Side(problem=why), candidate
+        baseline = self._side(found, held, "baseline", beta)
+        rates = {rate: [one.candidate for one in listed] for rate, listed in held.items()}
+        return baseline, replace(candidate, rates=rates, clusters=baseline.clusters)
+
+    def _interval(self, found: Disparity, baseline: _Side, candidate: _Side) -> Interval | None:
+        from gates.stats.disparity_change import change_interval, gap_changes
+        from gates.stats.intervals import Interval
+
+        if baseline.spreading is None or candidate.spreading is None:
+            return None
+        if self.evidence.identical:
+            return Interval(low=0.0, high=0.0, method="identical")
+        changes = gap_changes(
+            found.spread,
+            baseline.rates,
+            candidate.rates,
+            candidate.clusters,
+            confidence=self.evidence.policy.confidence,
+        )
+        return change_interval(baseline.spreading, candidate.spreading, changes)
+
+    def _side(
         self,
         found: Disparity,
-        pairs: Mapping[str, list[Pair]],
-        problem: str | None,
-        own: Spreading | None,
+        measured: Mapping[str, Sequence[Pair | Blocked]],
+        which: str,
         beta: float,
-    ) -> Numbers:
-        candidate = own.value if own else None
-        if self.evidence.baseline is None:
-            problem = problem or "the baseline's rows are not these: its groups can not be compared"
-        problem = problem or self._problem(pairs, "baseline_problem")
-        if problem or own is None:
-            return Numbers(n=self.rows, candidate=candidate, problem=problem)
-        theirs = self._disparity_of(found, pairs, "baseline", beta)
-        from gates.stats.bootstrap import spread_interval
+    ) -> _Side:
+        """Return the disparity of one model. What is undefined becomes a problem, in words."""
+        from gates.stats.disparity import spreading
+        from gates.stats.metrics import Undefined
 
-        interval = spread_interval(
-            own.value - theirs.value,
-            own.replicates - theirs.replicates,
-            confidence=self.evidence.policy.confidence,
-            low=None,
-            high=None,
-        )
-        return Numbers(n=self.rows, baseline=theirs.value, candidate=own.value, interval=interval)
-
-    def _disparity_of(
-        self, found: Disparity, pairs: Mapping[str, list[Pair]], which: str, beta: float
-    ) -> Spreading:
-        import numpy as np
-
-        from gates.stats.bootstrap import disparity as spread_of
-        from gates.stats.bootstrap import group_replicates
-
-        measured: dict[str, list[Measured]] = {
-            rate: [getattr(pair, which) for pair in listed] for rate, listed in pairs.items()
-        }
-        values = {
-            rate: np.array([one.value for one in listed]) for rate, listed in measured.items()
-        }
-        replicates = {
-            rate: group_replicates(
-                [part.index for part in self.parts], listed, self.evidence.blocks, self.weights
-            )
-            for rate, listed in measured.items()
-        }
-        spreading = Spreading(
-            value=float(spread_of(found, values)), replicates=spread_of(found, replicates)
-        )
-        self._agree(found, spreading.value, which, beta)
-        return spreading
+        rates: dict[str, list[Measured]] = {}
+        for rate, pairs in measured.items():
+            rates[rate] = [one for pair in pairs if (one := getattr(pair, which)) is not None]
+            if missing := len(pairs) - len(rates[rate]):
+                return _Side(problem=f"{rate} is undefined in {missing} of {len(pairs)} groups")
+        clusters = [pair.clusters for pair in measured[found.rates[0]]]
+        try:
+            spread = spreading(found, rates, clusters, confidence=self.evidence.policy.confidence)
+        except Undefined as undefined:
+            return _Side(problem=undefined.reason)
+        self._agree(found, spread.value, which, beta)
+        return _Side(rates=rates, clusters=clusters, spreading=spread)
 
     def _agree(self, found: Disparity, ours: float, which: str, beta: float) -> None:
         """Hold our number against Fairlearn's own: a difference is a bug of ours."""
@@ -155,9 +177,9 @@ class Parted:
 
         from gates.stats.definitions import fairlearn_value
 
-        rows = self.evidence.candidate if which == "candidate" else self.evidence.baseline
+        rows: Rows | None = getattr(self.evidence, which)
         if rows is None:
-            return
+            return  # only a sketch is left of them
         index = np.concatenate([part.index for part in self.parts])
         codes = np.repeat(np.arange(len(self.parts)), [len(part.index) for part in self.parts])
         theirs = fairlearn_value(found.name, rows.take(index), codes, beta=beta)
@@ -166,30 +188,6 @@ class Parted:
                 f"{found.name} came out as {ours!r}, Fairlearn says {theirs!r}",
                 hint="Please report this: it is a bug in Model Gates.",
             )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Spreading:
-    """A disparity of one model: its value, and its replicates under the joint bootstrap."""
-
-    value: float
-    replicates: NDArray[np.float64]
-
-
-def _interval(
-    evidence: Evidence, found: Disparity, value: float, replicates: NDArray[np.float64]
-) -> Interval:
-    from gates.stats.bootstrap import spread_interval
-
-    metric = METRICS[found.rates[0]]
-    low, high = span(metric)
-    if found.spread is Spread.DIFFERENCE:
-        low, high = 0.0, None if high is None or low is None else high - low
-    elif found.spread is Spread.RATIO:
-        low, high = 0.0, 1.0
-    return spread_interval(
-        value, replicates, confidence=evidence.policy.confidence, low=low, high=high
-    )
 
 
 def group_rates(parted: Parted, rates: tuple[str, ...], min_group: int) -> Iterator[GroupRate]:

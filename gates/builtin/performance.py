@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import AfterValidator, Field, StrictStr
 
-from gates.builtin.checks import Pair, Rule, check, measure_pair, pair_numbers
+from gates.builtin.checks import Pair, Rule, check, measure_part, part_numbers
+from gates.builtin.parts import Part, in_threads, prepare
+from gates.builtin.stored import Compared
 from gates.errors import ConfigError, GatesError
 from gates.limits import (
     Bounds,
+    Limit,
     Policies,
     Positive,
     Problem,
+    begun_problems,
     bound_problems,
+    column_problems,
+    limits_at,
     span,
     unknown_metric,
 )
@@ -89,8 +96,8 @@ class Performance(Policies):
     @property
     def needs_baseline(self) -> bool:
         """Return whether any limit is on a change."""
-        asked = [limits.given() | limits.in_slices() for limits in self.metrics.values()]
-        return any(verb.needs_baseline for given in asked for verb in given)
+        verbs = [limit.verb for limit in self.limits()]
+        return any(verb.needs_baseline and not verb.needs_anchor for verb in verbs)
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -112,6 +119,7 @@ class Performance(Policies):
                 yield Problem(path=path, message=unknown_metric(name, known))
                 continue
             yield from _limit_problems(path, name, limits)
+        yield from column_problems("slices", map(_columns, self.slices))
         if self.slices and not any(m.in_slices() for m in self.metrics.values()):
             yield Problem(
                 path=("slices",),
@@ -119,13 +127,34 @@ class Performance(Policies):
                 "give one a limit on change, or a `slices:` block",
             )
 
+    def limits(self) -> Iterator[Limit]:
+        """Yield every limit, and the key that it is at."""
+        for name, limits in self.metrics.items():
+            reach = span(METRICS[name]) if name in METRICS else (None, None)
+            yield from limits_at(("metrics", name), limits.given(), reach)
+            if limits.slices is not None:
+                yield from limits_at(("metrics", name, "slices"), limits.slices.given(), reach)
+
+    def compared(self, evidence: Evidence) -> Iterator[Compared]:
+        """Yield what is measured of the baseline: every metric overall and, with limits, sliced."""
+        for name, limits in self.metrics.items():
+            yield Compared(metric=name, beta=limits.beta or 1.0)
+        sliced = {name: m.beta or 1.0 for name, m in self.metrics.items() if m.in_slices()}
+        for _, parts in self._slices(evidence):
+            for part in parts:
+                for name, beta in sliced.items():
+                    yield Compared(metric=name, beta=beta, place=part.name, index=part.index)
+
     def judge(self, evidence: Evidence) -> GateResult:
         """Measure every metric overall and in every slice. InputError for unknown columns."""
-        checks = [c for name in self.metrics for c in self._overall(evidence, name)]
-        for family, part in self._slices(evidence):
-            checks += [
-                c for name in self.metrics for c in self._slice(evidence, name, family, part)
-            ]
+        whole = Part(evidence=evidence)
+        checks = [c for name in self.metrics for c in self._overall(whole, name)]
+        for held in (evidence, evidence.anchor):
+            if held is not None:
+                prepare(held)
+        for family, found in self._slices(evidence):
+            for listed in in_threads(partial(self._in_slice, evidence, family), found):
+                checks += listed
         parts = len({c.id.partition("@")[2] for c in checks if c.slice is not None})
         return GateResult(
             gate=self.gate,
@@ -136,67 +165,84 @@ class Performance(Policies):
             checks=tuple(checks),
         )
 
-    def _overall(self, evidence: Evidence, name: str) -> Iterator[Check]:
-        limits = self.metrics[name]
-        pair = measure_pair(evidence, name, None, beta=limits.beta or 1.0)
-        _agree(evidence, pair, limits.beta or 1.0)
+    def _overall(self, whole: Part, name: str) -> Iterator[Check]:
+        evidence, limits = whole.evidence, self.metrics[name]
+        pair = measure_part(whole, name, beta=limits.beta or 1.0)
+        _agree(whole, pair, limits.beta or 1.0)
         rule = Rule(gate=self.gate, metric=name, family=Family.OVERALL, policies=(limits, self))
         for verb, bound in limits.given().items():
-            yield check(evidence, rule, verb, bound, pair_numbers(evidence, pair, verb))
+            numbers = part_numbers(whole, pair, verb, limits.beta or 1.0)
+            yield check(evidence, rule, verb, bound, numbers)
 
-    def _slice(self, evidence: Evidence, name: str, family: Family, part: Slice) -> Iterator[Check]:
-        limits = self.metrics[name]
+    def _in_slice(self, evidence: Evidence, family: Family, found: Slice) -> list[Check]:
+        # What was made of its rows is shared by all metrics, and gone before the next slice.
+        part = Part(evidence=evidence, index=found.index)
+        return [c for name in self.metrics for c in self._checks(part, name, family, found)]
+
+    def _checks(self, part: Part, name: str, family: Family, found: Slice) -> Iterator[Check]:
+        evidence, limits = part.evidence, self.metrics[name]
         given = limits.in_slices()
         if not given:
             return
-        pair = measure_pair(evidence, name, part.index, beta=limits.beta or 1.0)
+        pair = measure_part(part, name, beta=limits.beta or 1.0)
         rule = Rule(
             gate=self.gate,
             metric=name,
             family=family,
-            place=part.name,
-            slice={bounded(k): bounded(v) for k, v in part.values.items()},
+            place=found.name,
+            slice={bounded(k): bounded(v) for k, v in found.values.items()},
             policies=(limits, self),
         )
         for verb, bound in given.items():
-            yield check(evidence, rule, verb, bound, pair_numbers(evidence, pair, verb))
+            numbers = part_numbers(part, pair, verb, limits.beta or 1.0)
+            yield check(evidence, rule, verb, bound, numbers)
 
-    def _slices(self, evidence: Evidence) -> Iterator[tuple[Family, Slice]]:
+    def _slices(self, evidence: Evidence) -> Iterator[tuple[Family, tuple[Slice, ...]]]:
+        """Yield the slices of one entry of `slices` at a time; those before may be forgotten."""
         for spec in self.slices:
             if isinstance(spec, Condition):
-                yield Family.SLICES, evidence.where(spec.name, parse(spec.where))
+                yield Family.SLICES, (evidence.where(spec.name, parse(spec.where)),)
                 continue
             columns = (spec,) if isinstance(spec, str) else spec
             family = Family.SLICES if len(columns) == 1 else Family.INTERSECTIONS
-            for part in evidence.groups(columns):
-                yield family, part
+            yield family, evidence.groups(columns)
+
+
+def _columns(spec: str | tuple[str, ...] | Condition) -> tuple[str, ...]:
+    """Return the columns of a slice; a condition stands for itself, by its name."""
+    if isinstance(spec, Condition):
+        return (f"{spec.name} (condition)",)
+    return (spec,) if isinstance(spec, str) else spec
 
 
 def _limit_problems(path: tuple[str, ...], name: str, limits: MetricLimits) -> Iterator[Problem]:
     metric = METRICS[name]
     allowed = verbs(metric.better)
-    blocks: list[tuple[tuple[str, ...], dict[Verb, float]]] = [((), limits.given())]
+    blocks: list[tuple[tuple[str, ...], Bounds]] = [((), limits)]
     if limits.slices is not None:
-        blocks.append((("slices",), limits.slices.given()))
-    if not any(given for _, given in blocks):
+        blocks.append((("slices",), limits.slices))
+    if not any(block.given() or block.begun() for _, block in blocks):
         yield Problem(path=path, message=f"`{name}` has no limit; give it one, such as `max_drop`")
-    for below, given in blocks:
-        for problem in bound_problems(name, given, metric.better, allowed, span(metric)):
+    for below, block in blocks:
+        wrong = bound_problems(name, block.given(), metric.better, allowed, span(metric))
+        for problem in (*begun_problems(block), *wrong):
             yield Problem(path=(*path, *below, *problem.path), message=problem.message)
     if limits.beta is not None and name != "fbeta":
         yield Problem(path=(*path, "beta"), message="`beta` belongs to `fbeta` alone")
 
 
-def _agree(evidence: Evidence, pair: Pair, beta: float) -> None:
+def _agree(whole: Part, pair: Pair, beta: float) -> None:
     """Hold our number against scikit-learn's own: a difference is a bug, never a verdict."""
-    from gates.stats.definitions import sklearn_value
+    from gates.stats.definitions import compared
+    from gates.stats.metrics import goes_by_cell
 
-    for ours, rows in ((pair.candidate, evidence.candidate), (pair.baseline, evidence.baseline)):
-        if ours is None or rows is None:
+    models = whole.cells if goes_by_cell(pair.metric) else whole.models
+    for found, rows in zip((pair.candidate, pair.baseline), models, strict=False):
+        if found is None:
             continue
-        theirs = sklearn_value(pair.metric, rows, beta=beta)
-        if not math.isclose(ours.value, theirs, rel_tol=_AGREEMENT, abs_tol=_AGREEMENT):
+        ours, theirs = compared(pair.metric, rows, found.value, beta=beta)
+        if not math.isclose(ours, theirs, rel_tol=_AGREEMENT, abs_tol=_AGREEMENT):
             raise GatesError(
-                f"{pair.metric} came out as {ours.value!r}, scikit-learn says {theirs!r}",
+                f"{pair.metric} came out as {ours!r}, scikit-learn says {theirs!r}",
                 hint="Please report this: it is a bug in Model Gates.",
             )

@@ -15,7 +15,7 @@ from gates.yaml_source import suggestion
 if TYPE_CHECKING:
     from gates.baselines.local import Store
     from gates.config import Config
-    from gates.record import Record
+    from gates.record import Content, Record
 
 baseline_app = typer.Typer(
     help="Registered baselines: versions of a model that candidates are held against.",
@@ -72,15 +72,20 @@ def list_versions(
     """List the registered versions and the aliases that point at them."""
     _, name, store = _open(config, model)
     records, aliases = store.versions(), store.aliases()
+    asked = {data: len(answers) for data, answers in store.ledger.evaluations().items()}
     if as_json:
         listed = [json.loads(record.model_dump_json()) for record in records]
-        typer.echo(json.dumps({"model": name, "aliases": aliases, "versions": listed}, indent=1))
+        found = {"model": name, "aliases": aliases, "versions": listed, "asked": asked}
+        typer.echo(json.dumps(found, indent=1))
         return
     if not records:
         typer.echo(f"{name}: nothing is registered yet")
     for record in records:
         names = ", ".join(alias for alias, version in aliases.items() if version == record.version)
         typer.echo(_line(record) + (f"  ← {names}" if names else ""))
+    for data, times in asked.items():
+        candidates = "1 candidate" if times == 1 else f"{times:,} candidates"
+        typer.echo(f"ledger: the evaluation set {data[:19]} has answered for {candidates}")
 
 
 @baseline_app.command()
@@ -100,7 +105,7 @@ def show(
     typer.echo(_line(record))
     typer.echo(f"  task         {content.task.value}, label {content.label}")
     typer.echo(f"  data         {content.evaluation.rows:,} rows, {content.evaluation.digest[:19]}")
-    typer.echo(f"  predictions  {content.predictions.digest[:19]}")
+    typer.echo(f"  predictions  {_kept(content)}")
     typer.echo(f"  registered   by {record.registered.by} with {record.registered.tool}")
     for metric, fact in content.metrics.items():
         error = "" if fact.se is None else f" ± {fact.se:.4f} (standard error)"
@@ -157,6 +162,13 @@ def _open(path: Path, model: str | None) -> tuple[Config, str, Store]:
             hint=f"Say which with `--model`: {', '.join(config.models)}.",
         )
     return config, name, store(config.models[name], name, path.parent)
+
+
+def _kept(content: Content) -> str:
+    if content.sketch is None:
+        return content.kept.digest[:19]
+    sketch = content.sketch
+    return f"not kept; {sketch.entries:,} sums over blocks of rows, {sketch.digest[:19]}"
 
 
 def _line(record: Record) -> str:

@@ -76,10 +76,11 @@ def report(
     from gates.report import MAX_BYTES, load
 
     try:
-        raw = file.read_bytes() if file.stat().st_size <= MAX_BYTES else None
+        with file.open("rb") as opened:
+            raw = opened.read(MAX_BYTES + 1)
     except OSError as error:
         raise InputError(f"cannot read the report: {error.strerror}", where=str(file)) from error
-    if raw is None:
+    if len(raw) > MAX_BYTES:
         raise InputError(f"larger than {MAX_BYTES:,} bytes: not a report", where=str(file))
     try:
         found = load(raw)

@@ -187,10 +187,12 @@ def disparity(name: str) -> Disparity | None:
     return Disparity(name=name, rates=rates, spread=spread, better=better)
 
 
+_ABOVE = frozenset({Verb.MIN, Verb.MAX_DROP, Verb.MAX_DROP_FROM_ANCHOR})
+_BELOW = frozenset({Verb.MAX, Verb.MAX_RISE, Verb.MAX_RISE_FROM_ANCHOR})
 _CHANGE_VERBS = {
-    Better.HIGHER: frozenset({Verb.MIN, Verb.MAX_DROP}),
-    Better.LOWER: frozenset({Verb.MAX, Verb.MAX_RISE, Verb.MAX_RATIO}),
-    Better.NEITHER: frozenset({Verb.MIN, Verb.MAX, Verb.MAX_DROP, Verb.MAX_RISE}),
+    Better.HIGHER: _ABOVE,
+    Better.LOWER: _BELOW | {Verb.MAX_RATIO},
+    Better.NEITHER: _ABOVE | _BELOW,
 }
 _GROUP_VERBS = {
     Better.HIGHER: frozenset({Verb.MAX_DROP_ANY_GROUP}),

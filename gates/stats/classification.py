@@ -1,7 +1,8 @@
 """Metrics of predicted classes, worked out on the table of (label, prediction) cells.
 
 A row enters only through its cell, so value and influence are arithmetic on a K x K table of
-shares, and the rows are touched twice: to count them and to hand each its cell's influence.
+shares, and the rows are touched twice: to count them and to hand each its cell's influence. Given
+cells with their counts as weights (`cells.py`) in place of rows, nothing is left that grows with n.
 Notation: t = share of rows with a label, p = share of rows with a prediction, by class.
 """
 
@@ -19,32 +20,32 @@ _NONE_PREDICTED = "nothing was predicted positive"
 
 def accuracy(rows: Rows) -> Measured:
     """Measure the share of rows whose prediction is the label."""
-    return of_rate(rows.label == rows.prediction, _every(rows), when_empty=_ALL)
+    return _rate(rows, rows.label == rows.prediction, _every(rows), _ALL)
 
 
 def selection_rate(rows: Rows) -> Measured:
     """Measure the share of rows that are predicted positive."""
-    return of_rate(rows.prediction == 1, _every(rows), when_empty=_ALL)
+    return _rate(rows, rows.prediction == 1, _every(rows), _ALL)
 
 
 def true_positive_rate(rows: Rows) -> Measured:
     """Measure the share of positives predicted positive: recall."""
-    return of_rate(rows.prediction == 1, rows.label == 1, when_empty=_NO_POSITIVE)
+    return _rate(rows, rows.prediction == 1, rows.label == 1, _NO_POSITIVE)
 
 
 def false_negative_rate(rows: Rows) -> Measured:
     """Measure the share of positives predicted negative."""
-    return of_rate(rows.prediction != 1, rows.label == 1, when_empty=_NO_POSITIVE)
+    return _rate(rows, rows.prediction != 1, rows.label == 1, _NO_POSITIVE)
 
 
 def true_negative_rate(rows: Rows) -> Measured:
     """Measure the share of negatives predicted negative: specificity."""
-    return of_rate(rows.prediction != 1, rows.label != 1, when_empty=_NO_NEGATIVE)
+    return _rate(rows, rows.prediction != 1, rows.label != 1, _NO_NEGATIVE)
 
 
 def false_positive_rate(rows: Rows) -> Measured:
     """Measure the share of negatives predicted positive."""
-    return of_rate(rows.prediction == 1, rows.label != 1, when_empty=_NO_NEGATIVE)
+    return _rate(rows, rows.prediction == 1, rows.label != 1, _NO_NEGATIVE)
 
 
 def precision(rows: Rows) -> Measured:
@@ -53,7 +54,7 @@ def precision(rows: Rows) -> Measured:
     Its denominator is the model's own choice of rows. So the rate serves one model's interval, and
     a comparison of two models goes by influence unless both chose the same rows.
     """
-    return of_rate(rows.label == 1, rows.prediction == 1, when_empty=_NONE_PREDICTED)
+    return _rate(rows, rows.label == 1, rows.prediction == 1, _NONE_PREDICTED)
 
 
 def fbeta(rows: Rows, beta: float = 1.0) -> Measured:
@@ -176,14 +177,19 @@ def _by_cell(rows: Rows, value: float, influence: Floats) -> Measured:
         value=value,
         influence=influence[rows.label, rows.prediction],
         unit=float(np.abs(gained).max()),
+        weight=rows.weight,
     )
 
 
 def _shares(rows: Rows) -> Floats:
     """Return the share of rows in each cell: labels down, predictions across."""
     cells = rows.label.astype(np.intp) * rows.classes + rows.prediction
-    counted = np.bincount(cells, minlength=rows.classes**2)
-    return counted.reshape(rows.classes, rows.classes) / len(rows)
+    counted = np.bincount(cells, weights=rows.weight, minlength=rows.classes**2)
+    return counted.reshape(rows.classes, rows.classes) / rows.size
+
+
+def _rate(rows: Rows, hits: Bools, of: Bools, when_empty: str) -> Measured:
+    return of_rate(hits, of, when_empty=when_empty, weight=rows.weight)
 
 
 def _every(rows: Rows) -> Bools:

@@ -1,20 +1,25 @@
 """What scikit-learn and Fairlearn themselves say: the meaning that our own arithmetic is held to.
 
 Metrics of predicted classes are asked on the distinct (label, prediction) cells with counts as
-sample weights, which is exact and costs nothing; the others on the rows. Where a metric is
-Undefined these must not be called: the libraries would answer 0.0 and warn.
+sample weights, which is exact and costs nothing; the others on the rows, of which up to
+`COMPARED_ROWS` are enough to find a wrong formula. Where a metric is Undefined these must not be
+called: the libraries would answer 0.0 and warn.
 """
 
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
 from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from gates.stats.catalogue import METRICS, Needs, Spread, disparity
+from gates.errors import EnvironmentFault
+from gates.stats.catalogue import METRICS, Spread, disparity
+from gates.stats.measured import Undefined
+from gates.stats.metrics import goes_by_cell, measure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,8 +28,18 @@ if TYPE_CHECKING:
 
     Weighted = Callable[..., Any]
 
+COMPARED_ROWS = 100_000
 _CONTINUOUS = frozenset({"mae", "mse", "rmse", "mape", "median_ae", "max_error", "r2"})
 _AVERAGES = ("macro", "weighted", "micro")
+_FAIRLEARNS = frozenset(
+    {
+        "selection_rate",
+        "true_positive_rate",
+        "true_negative_rate",
+        "false_positive_rate",
+        "false_negative_rate",
+    }
+)
 
 
 class _Cells(NamedTuple):
@@ -39,13 +54,27 @@ class _Cells(NamedTuple):
 def sklearn_value(metric: str, rows: Rows, *, beta: float = 1.0) -> float:
     """Return scikit-learn's value of a metric of the catalogue (for plain rates, Fairlearn's)."""
     with _quiet():
-        if _by_cell(metric):
+        if goes_by_cell(metric):
             cells = _cells(rows, np.zeros(len(rows), dtype=np.intp))
             ask = _on_cells(metric, beta)
             return float(ask(cells.label, cells.prediction, sample_weight=cells.rows))
+        rows = rows.written_out()
         if metric in _CONTINUOUS:
             return float(_on_numbers(metric)(rows.label, rows.prediction))
         return float(_on_scores(metric, rows))
+
+
+def compared(metric: str, rows: Rows, ours: float, *, beta: float = 1.0) -> tuple[float, float]:
+    """Return our value and scikit-learn's, on these rows or on some that stand for them.
+
+    `ours` is the value on all rows. Beyond `COMPARED_ROWS`, every k-th row is measured both ways,
+    unless the metric has no value there.
+    """
+    if len(rows) > COMPARED_ROWS:
+        some = rows.take(slice(None, None, -(-len(rows) // COMPARED_ROWS)))
+        with suppress(Undefined):
+            return measure(metric, some, beta=beta).value, sklearn_value(metric, some, beta=beta)
+    return ours, sklearn_value(metric, rows, beta=beta)
 
 
 def fairlearn_value(
@@ -56,8 +85,7 @@ def fairlearn_value(
     Demographic parity, equalized odds and equal opportunity are Fairlearn's functions of that
     name, all else MetricFrame over scikit-learn's metric, between groups.
     """
-    import fairlearn.metrics as fairlearn
-
+    fairlearn = _fairlearn()
     asked = disparity(disparity_name)
     if asked is None:
         raise KeyError(disparity_name)
@@ -78,11 +106,10 @@ def fairlearn_value(
 
 
 def _frame(metric: str, rows: Rows, group_codes: Numbers, beta: float) -> Any:
-    from fairlearn.metrics import MetricFrame
-
-    if _by_cell(metric):
+    frame_of = _fairlearn().MetricFrame
+    if goes_by_cell(metric):
         cells = _cells(rows, group_codes)
-        return MetricFrame(
+        return frame_of(
             metrics=_on_cells(metric, beta),
             y_true=cells.label,
             y_pred=cells.prediction,
@@ -90,12 +117,24 @@ def _frame(metric: str, rows: Rows, group_codes: Numbers, beta: float) -> Any:
             sample_params={"sample_weight": cells.rows},
         )
     # Row numbers stand in for predictions, since a frame takes no table of scores.
-    return MetricFrame(
+    return frame_of(
         metrics=lambda _, numbers: sklearn_value(metric, rows.take(np.asarray(numbers))),
         y_true=rows.label,
         y_pred=np.arange(len(rows)),
         sensitive_features=group_codes,
     )
+
+
+def _fairlearn() -> Any:
+    """Return Fairlearn's metrics. Raises EnvironmentFault where the extra is not installed."""
+    try:
+        from fairlearn import metrics
+    except ImportError as error:
+        raise EnvironmentFault(
+            "fairlearn is not installed, and this metric is Fairlearn's",
+            hint='Install the extra: pip install "model-gates[fairness]".',
+        ) from error
+    return metrics
 
 
 def _between(frame: Any, kind: Spread) -> float:
@@ -106,21 +145,24 @@ def _between(frame: Any, kind: Spread) -> float:
     return float(frame.group_min() if kind is Spread.GROUP_MIN else frame.group_max())
 
 
-def _by_cell(metric: str) -> bool:
-    return METRICS[metric].needs is Needs.PREDICTION and metric not in _CONTINUOUS
-
-
 def _cells(rows: Rows, group: Numbers) -> _Cells:
     width = rows.classes
     code = (group.astype(np.intp) * width + rows.label) * width + rows.prediction
-    found, number = np.unique(code, return_counts=True)
+    if rows.weight is None and code.max() < len(code):
+        counted = np.bincount(code)
+        found = np.flatnonzero(counted)
+        number = counted[found]
+    else:
+        found, place = np.unique(code, return_inverse=True)
+        number = np.bincount(place, weights=rows.weight).astype(np.int64)
     return _Cells(found // width**2, found // width % width, found % width, number)
 
 
 def _on_cells(metric: str, beta: float) -> Weighted:
-    import fairlearn.metrics as fairlearn
     from sklearn import metrics as sk
 
+    if metric in _FAIRLEARNS:
+        return getattr(_fairlearn(), metric)  # type: ignore[no-any-return]
     stem, _, average = metric.rpartition("_")
     scores = {"precision": sk.precision_score, "recall": sk.recall_score, "f1": sk.f1_score}
     if average in _AVERAGES:
@@ -132,11 +174,6 @@ def _on_cells(metric: str, beta: float) -> Weighted:
         "fbeta": partial(sk.fbeta_score, beta=beta),
         "specificity": partial(sk.recall_score, pos_label=0),
         "mcc": sk.matthews_corrcoef,
-        "selection_rate": fairlearn.selection_rate,
-        "true_positive_rate": fairlearn.true_positive_rate,
-        "true_negative_rate": fairlearn.true_negative_rate,
-        "false_positive_rate": fairlearn.false_positive_rate,
-        "false_negative_rate": fairlearn.false_negative_rate,
     }
     return asks[metric]
 

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gates.stats.measured import count_of, size_of
 from gates.stats.score_intervals import normal_quantile, tango, wilson
 
 if TYPE_CHECKING:
-    from gates.stats.measured import Floats, Measured, Numbers
+    from gates.stats.measured import Counts, Floats, Measured, Numbers
 
 FEW_UNITS = 50
 FEW_DISCORDANT = 30
@@ -38,6 +39,7 @@ class _Deviation:
     clusters: Numbers | None
     strata: Numbers | None
     unit: float | None
+    weight: Counts | None
 
 
 def single(
@@ -59,7 +61,11 @@ def single(
     if measured.influence is None:
         return None
     deviation = _Deviation(
-        influence=measured.influence, clusters=clusters, strata=measured.strata, unit=measured.unit
+        influence=measured.influence,
+        clusters=clusters,
+        strata=measured.strata,
+        unit=measured.unit,
+        weight=measured.weight,
     )
     interval = _around(measured.value, deviation, confidence)
     # No variation in the sample is not certainty: it would be an interval of no width.
@@ -92,6 +98,7 @@ def paired(
         clusters=clusters,
         strata=candidate.strata,
         unit=max(units, default=None),
+        weight=candidate.weight,
     )
     interval = _around(candidate.value - baseline.value, deviation, confidence)
     # A change that is the same in every row, or between two scores without spread, is no certainty.
@@ -105,9 +112,9 @@ def _paired_rates(baseline: Measured, candidate: Measured, confidence: float) ->
     first, second = baseline.rate, candidate.rate
     if first is None or second is None or not np.array_equal(first.of, second.of):
         return None
-    lost = int(np.count_nonzero(first.hits & ~second.hits & first.of))
-    won = int(np.count_nonzero(second.hits & ~first.hits & first.of))
-    size = int(np.count_nonzero(first.of))
+    lost = count_of(first.hits & ~second.hits & first.of, first.weight)
+    won = count_of(second.hits & ~first.hits & first.of, first.weight)
+    size = count_of(first.of, first.weight)
     low, high = tango(lost, won, size, confidence=confidence)
     return Interval(low=low, high=high, method="tango")
 
@@ -120,7 +127,7 @@ def _around(value: float, deviation: _Deviation, confidence: float) -> Interval 
     squares, units = summed
     method = "influence" if deviation.strata is None or deviation.clusters is not None else "delong"
     squares, widened = _with_pseudo_rows(squares, deviation.unit)
-    error = math.sqrt(squares) / len(deviation.influence)
+    error = math.sqrt(squares) / size_of(deviation.influence, deviation.weight)
     half = _quantile(confidence, units) * error
     return Interval(
         low=value - half, high=value + half, method="influence+2" if widened else method
@@ -133,18 +140,26 @@ def _summed(deviation: _Deviation) -> tuple[float, int] | None:
     Units are clusters (CR1: Liang & Zeger 1986 times G / (G - 1)), or else rows. AUC is centred
     within each class, so each class loses a degree of freedom (DeLong et al. 1988).
     """
-    parts: Numbers = deviation.influence
-    units = len(parts)
-    sizes: Numbers = np.array([units])
-    if deviation.clusters is not None:
-        parts = np.bincount(deviation.clusters, weights=parts)
-        units = len(np.unique(deviation.clusters))
-        sizes = np.array([units])
-    elif deviation.strata is not None:
-        sizes = np.bincount(deviation.strata)[deviation.strata]
+    squares, sizes = _by_stratum(deviation)
     if sizes.min() < 2:
         return None
-    return float(np.sum(parts**2 * (sizes / (sizes - 1)))), units
+    return float(np.sum(squares * (sizes / (sizes - 1)))), int(sizes.sum())
+
+
+def _by_stratum(deviation: _Deviation) -> tuple[Floats, Floats]:
+    """Return each stratum's sum of squares over its units, and how many units it has."""
+    influence, weight, strata = deviation.influence, deviation.weight, deviation.strata
+    if deviation.clusters is not None:
+        moved = influence if weight is None else influence * weight
+        of_cluster = np.bincount(deviation.clusters, weights=moved)
+        units = np.count_nonzero(np.bincount(deviation.clusters))
+        return np.array([np.sum(of_cluster**2)]), np.array([float(units)])
+    squares = influence**2 if weight is None else influence**2 * weight
+    if strata is None:
+        return np.array([np.sum(squares)]), np.array([float(size_of(influence, weight))])
+    sizes: Floats = np.bincount(strata, weights=weight).astype(np.float64)
+    sums: Floats = np.bincount(strata, weights=squares).astype(np.float64)
+    return sums[sizes > 0.0], sizes[sizes > 0.0]
 
 
 def _with_pseudo_rows(squares: float, unit: float | None) -> tuple[float, bool]:

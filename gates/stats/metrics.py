@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gates.report import Task
 from gates.stats import classification, probability, ranking, regression
+from gates.stats.catalogue import METRICS, Needs
 from gates.stats.measured import Measured, Rate, Rows, Undefined
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["MEASURES", "Measured", "Rate", "Rows", "Undefined", "measure"]
+__all__ = ["MEASURES", "Measured", "Rate", "Rows", "Undefined", "goes_by_cell", "measure"]
 
 MEASURES: Mapping[str, Callable[[Rows], Measured]] = MappingProxyType(
     {
@@ -59,6 +61,14 @@ MEASURES: Mapping[str, Callable[[Rows], Measured]] = MappingProxyType(
     }
 )
 
+_LARGEST = 1e300
+
+
+def goes_by_cell(metric: str) -> bool:
+    """Return whether rows enter the metric only through their label and predicted class."""
+    found = METRICS[metric]
+    return found.needs is Needs.PREDICTION and Task.REGRESSION not in found.tasks
+
 
 def measure(metric: str, rows: Rows, *, beta: float = 1.0) -> Measured:
     """Measure one metric of the catalogue on `rows`; `beta` is for `fbeta` alone.
@@ -72,6 +82,11 @@ def measure(metric: str, rows: Rows, *, beta: float = 1.0) -> Measured:
     with np.errstate(over="ignore", invalid="ignore"):
         is_fbeta = metric == "fbeta"
         measured = classification.fbeta(rows, beta) if is_fbeta else MEASURES[metric](rows)
+        influence = 0.0 if measured.influence is None else measured.influence
+        squares = float(np.sum(np.square(influence)))
     if not math.isfinite(measured.value):
         raise Undefined("the result is not a finite number")
+    # An exploded model must not be let off as undecided because its interval overflows.
+    if not squares < _LARGEST:
+        raise Undefined("the values are too large to say how certain the result is")
     return measured

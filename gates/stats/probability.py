@@ -12,24 +12,29 @@ _EPSILON = float(np.finfo(np.float64).eps)
 
 
 def probabilities(rows: Rows) -> Floats:
-    """Return the scores, a column for each class; raise Undefined if they are no probabilities."""
-    if rows.score is None:
+    """Return the scores as they were given; raise Undefined if they are no probabilities."""
+    score = rows.score
+    if score is None:
         raise Undefined("no score column")
-    # Written so that NaN counts as outside.
-    outside = ~((rows.score >= 0.0) & (rows.score <= 1.0))
-    if rows.score.ndim == 1:
-        refuse_rows(outside, "score is not between 0 and 1")
-        return np.column_stack((1.0 - rows.score, rows.score))
-    refuse_rows(np.any(outside, axis=1), "score is not between 0 and 1")
-    refuse_rows(abs(rows.score.sum(axis=1) - 1.0) > _SUM_TOLERANCE, "scores do not add up to 1")
-    return rows.score
+    # Two reductions tell that all is well; NaN makes both comparisons false.
+    if not (score.min() >= 0.0 and score.max() <= 1.0):
+        inside = ((score >= 0.0) & (score <= 1.0)).reshape(len(rows), -1)
+        refuse_rows(np.logical_not(inside.all(axis=1)), "score is not between 0 and 1", rows.weight)
+    if score.ndim > 1:
+        off = abs(score.sum(axis=1) - 1.0) > _SUM_TOLERANCE
+        refuse_rows(off, "scores do not add up to 1", rows.weight)
+    return score
 
 
 def log_loss(rows: Rows) -> Measured:
     """Measure the mean of -log(probability of the label), clipped at float64's epsilon."""
     score = probabilities(rows)
-    given = np.take_along_axis(score, rows.label.astype(np.intp)[:, None], axis=1)[:, 0]
-    return of_mean(-np.log(np.clip(given, _EPSILON, 1.0 - _EPSILON)))
+    if score.ndim == 1:
+        # The score of a 1, one less it of a 0: |0 - score| and |1 - score|, without a choice.
+        given = abs(1.0 - rows.label - score)
+    else:
+        given = np.take_along_axis(score, rows.label.astype(np.intp)[:, None], axis=1)[:, 0]
+    return of_mean(-np.log(np.clip(given, _EPSILON, 1.0 - _EPSILON)), rows.weight)
 
 
 def brier(rows: Rows) -> Measured:
@@ -39,7 +44,9 @@ def brier(rows: Rows) -> Measured:
     to 2, as scikit-learn has it.
     """
     score = probabilities(rows)
+    if score.ndim == 1:
+        return of_mean((score - rows.label) ** 2, rows.weight)
     distance = score.copy()
     distance[np.arange(len(rows)), rows.label.astype(np.intp)] -= 1.0
     half = 0.5 if score.shape[1] == 2 else 1.0
-    return of_mean(half * np.sum(distance**2, axis=1))
+    return of_mean(half * np.sum(distance**2, axis=1), rows.weight)

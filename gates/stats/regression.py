@@ -4,48 +4,50 @@ from __future__ import annotations
 
 import numpy as np
 
-from gates.stats.measured import Floats, Measured, Rows, Undefined, of_mean, refuse_rows
+from gates.stats.measured import Floats, Measured, Rows, Undefined, mean_of, of_mean, refuse_rows
 
 _EPSILON = float(np.finfo(np.float64).eps)
 
 
 def mae(rows: Rows) -> Measured:
     """Measure the mean absolute error."""
-    return of_mean(abs(_errors(rows)))
+    return of_mean(abs(_errors(rows)), rows.weight)
 
 
 def mse(rows: Rows) -> Measured:
     """Measure the mean squared error."""
-    return of_mean(_errors(rows) ** 2)
+    return of_mean(_errors(rows) ** 2, rows.weight)
 
 
 def rmse(rows: Rows) -> Measured:
     """Measure the root of the mean squared error."""
     squares = _errors(rows) ** 2
-    value = float(np.sqrt(np.mean(squares)))
+    value = float(np.sqrt(mean_of(squares, rows.weight)))
     # Without an error there is no slope to take, and no row that moves anything.
     slope = 0.5 / value if value else 0.0
-    return Measured(value=value, influence=(squares - value**2) * slope)
+    influence = (squares - value**2) * slope
+    return Measured(value=value, influence=influence, weight=rows.weight)
 
 
 def r2(rows: Rows) -> Measured:
     """Measure the share of the label's variance that the predictions explain."""
     errors = _errors(rows)
-    if len(rows) < 2:
+    if rows.size < 2:
         raise Undefined("fewer than 2 rows")
     if rows.label.min() == rows.label.max():
         raise Undefined("all labels are the same")
     squares = errors**2
-    around = (rows.label - np.mean(rows.label)) ** 2
-    variance = float(np.mean(around))
-    missed = float(np.mean(squares)) / variance
-    return Measured(value=1.0 - missed, influence=(missed * around - squares) / variance)
+    around = (rows.label - mean_of(rows.label, rows.weight)) ** 2
+    variance = mean_of(around, rows.weight)
+    missed = mean_of(squares, rows.weight) / variance
+    influence = (missed * around - squares) / variance
+    return Measured(value=1.0 - missed, influence=influence, weight=rows.weight)
 
 
 def mape(rows: Rows) -> Measured:
     """Measure the mean absolute error as a share of the label; a label of 0 has no such share."""
-    refuse_rows(rows.label == 0.0, "label is 0")
-    return of_mean(abs(_errors(rows)) / np.maximum(abs(rows.label), _EPSILON))
+    refuse_rows(rows.label == 0.0, "label is 0", rows.weight)
+    return of_mean(abs(_errors(rows)) / np.maximum(abs(rows.label), _EPSILON), rows.weight)
 
 
 def median_ae(rows: Rows) -> Measured:
@@ -56,15 +58,18 @@ def median_ae(rows: Rows) -> Measured:
     Sheather's 1988 bandwidth (Koenker, Quantile Regression, 2005, section 3.4.1).
     """
     size = abs(_errors(rows))
-    value = float(np.median(size))
+    # Quantiles have no shortcut: here the rows are written out.
+    every = size if rows.weight is None else np.repeat(size, rows.weight)
+    value = float(np.median(every))
     # sign() puts rows exactly at the median on neither side; centring mends an uneven split.
     side = np.sign(size - value) / 2.0
-    return Measured(value=value, influence=_sparsity(size) * (side - np.mean(side)))
+    influence = _sparsity(every) * (side - mean_of(side, rows.weight))
+    return Measured(value=value, influence=influence, weight=rows.weight)
 
 
 def max_error(rows: Rows) -> Measured:
     """Measure the largest absolute error: an extreme, which has no interval worth the name."""
-    return Measured(value=float(np.max(abs(_errors(rows)))), influence=None)
+    return Measured(value=float(np.max(abs(_errors(rows)))), influence=None, weight=rows.weight)
 
 
 def _sparsity(size: Floats) -> float:
@@ -80,5 +85,5 @@ def _sparsity(size: Floats) -> float:
 
 def _errors(rows: Rows) -> Floats:
     errors: Floats = np.subtract(rows.prediction, rows.label, dtype=np.float64)
-    refuse_rows(~np.isfinite(errors), "label or prediction is not a finite number")
+    refuse_rows(~np.isfinite(errors), "label or prediction is not a finite number", rows.weight)
     return errors

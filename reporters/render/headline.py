@@ -71,7 +71,7 @@ def _open(report: Report) -> tuple[Tone, Said]:
 
 def _uncompared(models: tuple[ModelReport, ...]) -> Said:
     """Return the warning that an absolute limit alone was held against a model."""
-    bare = [model for model in models if model.baseline is None]
+    bare = [model for model in models if model.baseline is None and model.anchor is None]
     if not bare:
         return ()
     if len(bare) == len(models):
@@ -151,7 +151,8 @@ def _moved(check: Check) -> str:
     verb = "rose" if check.delta > 0 else "fell"
     if check.verb is Verb.MAX_RATIO and check.baseline and check.candidate is not None:
         return f"{verb} {figures.number(check.candidate / check.baseline, 2)}-fold"
-    return f"{verb} by {size}"
+    since = " since the anchor" if check.verb.needs_anchor else ""
+    return f"{verb} by {size}{since}"
 
 
 def _short_limit(check: Check) -> str:

@@ -10,6 +10,7 @@ from reporters.render import console, markdown
 
 
 def _json(report: Report) -> str:
+    """Return the report as it stands in `report.json`."""
     return dump(report).decode()
 
 

@@ -53,6 +53,8 @@ _LIMITS = {
     Verb.MAX_RATIO: "ratio ≤ {}",
     Verb.MAX_DROP_ANY_GROUP: "drop ≤ {} in every group",
     Verb.MAX_RISE_ANY_GROUP: "rise ≤ {} in every group",
+    Verb.MAX_DROP_FROM_ANCHOR: "drop from the anchor ≤ {}",
+    Verb.MAX_RISE_FROM_ANCHOR: "rise from the anchor ≤ {}",
 }
 
 
@@ -121,6 +123,8 @@ _FAILS = {
     Verb.MAX_RATIO: "grew too much",
     Verb.MAX_DROP_ANY_GROUP: "dropped too far",
     Verb.MAX_RISE_ANY_GROUP: "rose too far",
+    Verb.MAX_DROP_FROM_ANCHOR: "dropped too far from the anchor",
+    Verb.MAX_RISE_FROM_ANCHOR: "rose too far from the anchor",
 }
 
 
@@ -203,6 +207,11 @@ def provenance(model: ModelReport) -> list[Said]:
         )
     else:
         parts.append(("no baseline",))
+    if model.anchor:
+        anchor = model.anchor
+        parts.append(
+            ("anchor ", Name(anchor.ref), f" v{anchor.version} ", short(anchor.digest)),
+        )
     if model.candidate:
         parts.append((plural(model.candidate.rows, "row"),))
     parts += [(f"{label} data ", short(info.digest)) for label, info in model.data.items()]

@@ -286,7 +286,6 @@ def test_nothing_of_the_workspace_is_run(installed):
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="the performance gate imports fairlearn, which `core` does not hold")
 def test_core_is_enough_to_judge_performance(installed):
     register = ("register", "--predictions=predictions.csv", "--alias=champion")
     assert installed.gates("baseline", *register).returncode == 0

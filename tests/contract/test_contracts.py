@@ -127,7 +127,7 @@ def evidence(tmp_path_factory):
     store = open_store("baselines", "tiny", start=folder)
     registered(folder, store)
     found, model = store.find("champion"), CONFIG.models["tiny"]
-    reference = Reference(record=found.record, predictions=Source(path=found.predictions, id="id"))
+    reference = Reference(record=found.record, predictions=Source(path=found.kept, id="id"))
     with Engine() as engine:
         asked = question(CONFIG, model, folder, model.candidate.fetch(folder))
         yield assemble(engine, asked, reference)
@@ -261,12 +261,13 @@ def test_a_predictor_is_its_options_and_fetches(name, tmp_path):
 # --- stores ----------------------------------------------------------------------------------
 
 STORE_METHODS = {
-    "register": ["content", "predictions", "registration", "alias"],
+    "register": ["content", "kept", "registration", "alias"],
     "find": ["ref"],
     "versions": [],
     "aliases": [],
     "moves": [],
     "point": ["alias", "ref", "by", "at"],
+    "answer": ["evaluation", "answer", "by"],
     "verify": [],
 }
 
@@ -300,7 +301,7 @@ def test_a_store_gives_back_what_it_was_given(store, tmp_path):
     for ref in ("champion", "v1", "1", record.digest, record.digest[7:19]):
         found = store.find(ref)
         assert (found.record, found.ref) == (record, ref)
-        assert len(pd.read_parquet(found.predictions)) == record.content.predictions.rows == 80
+        assert len(pd.read_parquet(found.kept)) == record.content.predictions.rows == 80
     assert store.versions() == [record]
     assert store.aliases() == {"champion": 1}
     assert [(move.alias, move.version, move.previous) for move in store.moves()] == [
@@ -335,12 +336,7 @@ def test_a_renderer_takes_a_report_and_nothing_else_it_needs(name):
     assert inspect.signature(render).return_annotation in ("str", str)
 
 
-UNSAID = pytest.mark.xfail(strict=True, reason="registry._json has no docstring")
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[UNSAID] if n == "json" else []) for n in RENDERERS]
-)
+@pytest.mark.parametrize("name", RENDERERS)
 def test_a_renderer_says_what_it_does(name):
     render = RENDERERS[name]
     assert inspect.getdoc(render.func if isinstance(render, partial) else render)

@@ -71,6 +71,56 @@ def test_csv_says_what_parquet_says(project):
     assert lasting(again) == lasting(first)
 
 
+def test_every_format_says_the_same(project):
+    first = project.run().report
+    project.table(EVALUATION).to_json(
+        project.path("evaluation.jsonl"), orient="records", lines=True
+    )
+    project.table(CANDIDATE).to_feather(project.path("candidate.arrow"))
+    project.set("data.evaluation", "evaluation.jsonl")
+    project.set("candidate.predictions", "candidate.arrow")
+    again = project.run().report
+    for report in (first, again):
+        del report["policy"], report["models"][0]["candidate"]["ref"]
+    assert lasting(again) == lasting(first)
+
+
+@pytest.mark.parametrize(("values", "positive"), [((False, True), True), (("no", "yes"), "yes")])
+def test_labels_may_be_text_or_truth_values(project, values, positive):
+    project.set(
+        "gates", {"performance": {"metrics": {"recall": {"min": 0.1}, "mcc": {"min": 0.1}}}}
+    )
+    numbers = {rule: check["candidate"] for rule, check in project.run().checks.items()}
+    for name, column in ((EVALUATION, "defaulted"), (CANDIDATE, "prediction")):
+        named = [values[number] for number in project.table(name)[column]]
+        project.cell(name, column, named, row=None)
+    project.set("data.positive", positive)
+    outcome = project.run()
+    assert {rule: check["candidate"] for rule, check in outcome.checks.items()} == numbers
+
+
+def test_predictions_that_carry_label_and_slices_are_enough(project):
+    numbers = {rule: check["delta"] for rule, check in project.run().checks.items()}
+    for name in (CANDIDATE, BASELINE):
+        project.write(name, project.table(EVALUATION).merge(project.table(name), on="id"))
+    del project.model["data"]["evaluation"]
+    shutil.rmtree(project.store)
+    project.register()
+    outcome = project.run()
+    assert outcome.code == 0
+    assert {rule: check["delta"] for rule, check in outcome.checks.items()} == numbers
+
+
+def test_a_threshold_makes_predictions_of_scores(project):
+    frame = project.table(CANDIDATE)
+    project.write(CANDIDATE, frame.drop(columns="prediction").rename(columns={"score": "p"}))
+    project.set("candidate.columns", {"score": "p"})
+    project.set("candidate.threshold", 0.3)
+    project.set("gates", {"performance": {"metrics": {"selection_rate": {"min": 0.1}}}})
+    (check,) = project.run().checks.values()
+    assert check["candidate"] == pytest.approx((frame["score"] >= 0.3).mean(), abs=1e-12)
+
+
 def test_the_number_of_threads_changes_no_byte(project):
     # DuckDB takes its threads from the processors the process may use.
     limit = "import os; hasattr(os, 'sched_setaffinity') and os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])"
@@ -185,6 +235,23 @@ def test_a_report_renders_again_as_it_was(project):
     outcome = project.run("--format", "markdown")
     again = project.call("report", str(outcome.out / "report.json"), "--to", "markdown")
     assert (again.code, again.stdout) == (0, outcome.markdown)
+
+
+def test_a_reader_that_has_gone_is_no_verdict(project):
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as pipe:
+        done = subprocess.run(
+            [sys.executable, "-m", "gates", "run", "--config", project.path("model-gates.yml")],
+            cwd=project.folder,
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+            check=False,
+        )
+    found = json.loads(project.path("model-gates-report/report.json").read_bytes())
+    assert found["verdict"] == "pass", "it is written before anything is said"
+    assert done.returncode != 1, "which would mean: blocked"
 
 
 # --- what is loaded, and what is reached -----------------------------------------------------

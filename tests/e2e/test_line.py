@@ -365,3 +365,66 @@ def test_other_data_fails_the_schema_that_was_inferred(project):
     outcome = project.run()
     assert (outcome.code, outcome.report["verdict"]) == (1, "fail")
     assert {rule.partition("@")[2] for rule in failed(outcome)} == {column}
+
+
+# --- degenerate data: never a crash, never a pass without a number ---------------------------
+
+
+def first_rows(count):
+    def change(project):
+        for name in (HOLDOUT, CANDIDATE, BASELINE):
+            project.write(name, project.table(name)[:count])
+
+    return change
+
+
+def constant(project):
+    frame = project.table(CANDIDATE)
+    outputs = frame.drop(columns="id").iloc[[0] * len(frame)].reset_index(drop=True)
+    project.write(CANDIDATE, pd.concat([frame["id"], outputs], axis=1))
+
+
+def says(project, answer):
+    """Let the candidate be certain of `answer`, a function of the labels."""
+    frame = project.table(CANDIDATE)
+    frame["prediction"] = answer(project.table(HOLDOUT)["target"])
+    for column in frame.filter(regex="^score"):
+        chosen = int(column.partition("_")[2] or 1)
+        frame[column] = (frame["prediction"] == chosen).astype(float)
+    project.write(CANDIDATE, frame)
+
+
+def perfect(project):
+    says(project, lambda label: label)
+
+
+def always_wrong(project):
+    classes = {"binary": 2, "multiclass": 3}.get(project.model["task"])
+    # The squares of such a number are beyond what a float can hold.
+    says(project, lambda label: (label + 1) % classes if classes else label * 0 + 1e300)
+
+
+DEGENERATE = {
+    "one row": first_rows(1),
+    "three rows": first_rows(3),
+    "constant": constant,
+    "perfect": perfect,
+    "always wrong": always_wrong,
+}
+
+
+@pytest.mark.parametrize("shape", DEGENERATE)
+def test_degenerate_data_is_judged_without_a_crash(project, shape):
+    del project.model["gates"]["data-schema"]
+    fairness = project.model["gates"]["fairness"]
+    few = ("accuracy", "brier", "equalized_odds", "false_positive_rate", "log_loss", "mae", "mse")
+    kept = {name: limit for name, limit in fairness["metrics"].items() if name.startswith(few)}
+    fairness |= {"min_group": 2, "metrics": kept}
+    project.set("privacy.min_count", 1)
+    DEGENERATE[shape](project)
+    project.register(BASELINE)
+    outcome = project.run()
+    assert outcome.code in (0, 1), outcome.stdout
+    for check in outcome.checks.values():
+        assert (check["candidate"] is None) <= (check["verdict"] != "pass"), check["id"]
+    assert outcome.report["verdict"] != "pass" or shape == "perfect"

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from gates.baselines.ledger import Answer
 from gates.baselines.local import Store
-from gates.record import Content, Evaluated, Predicted, Registration
+from gates.record import Content, Evaluated, Predicted, Registration, Sketched
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 
@@ -53,7 +54,7 @@ from test_baseline_kill import MADE, described
 from gates.baselines.local import Store
 
 store, source = Store(Path(sys.argv[3]), "credit"), Path(sys.argv[4])
-content = described(source)
+content = described(source, sketch=sys.argv[5] == "a sketch")
 start()
 store.register(content, source, MADE, alias="champion")
 """
@@ -82,15 +83,39 @@ write_atomic(Path(sys.argv[2]), b"new" * 1_000_000)
 """
 
 
-def described(path):
+ANSWER = """
+import sys
+from pathlib import Path
+sys.path[:0] = sys.argv[1:3]
+import filelock
+from test_baseline_kill import SET, answer
+from gates.baselines.local import Store
+
+store = Store(Path(sys.argv[3]), "credit")
+start()
+store.answer(SET, answer(2), by="ana")
+"""
+
+SET = "sha256:" + "1" * 64
+
+
+def answer(number):
+    candidate = f"sha256:{number:064x}"
+    return Answer(at="2026-01-02T03:04:05Z", candidate=candidate, verdict="pass", blocked=False)
+
+
+def described(path, *, sketch=False):
     sha256 = "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
+    kept = {"predictions": Predicted(digest=sha256, sha256=sha256, rows=3)}
+    if sketch:
+        kept = {"sketch": Sketched(digest=sha256, sha256=sha256, by="id", blocks=0, entries=1)}
     return Content(
         model="credit",
         task="binary",
         label="y",
         evaluation=Evaluated(digest="sha256:" + "0" * 64, rows=3, columns=("id", "y")),
-        predictions=Predicted(digest=sha256, sha256=sha256, rows=3),
         metrics_version=1,
+        **kept,
     )
 
 
@@ -135,8 +160,15 @@ def leave_behind(store):
     (store.folder / ".aliases.json.dead").write_text("{")
 
 
-@pytest.mark.parametrize("before", ["nothing", "a champion and leftovers"])
-def test_killed_at_every_call_of_register(tmp_path, before):
+@pytest.mark.parametrize(
+    ("before", "kept"),
+    [
+        ("nothing", "predictions"),
+        ("a champion and leftovers", "predictions"),
+        ("a champion and leftovers", "a sketch"),
+    ],
+)
+def test_killed_at_every_call_of_register(tmp_path, before, kept):
     source, states = tmp_path / "p.parquet", set()
     for at in range(1, MOST_CALLS):
         store = Store(tmp_path / f"store-{at}", "credit")
@@ -145,14 +177,15 @@ def test_killed_at_every_call_of_register(tmp_path, before):
             leave_behind(store)
         old = [record.digest for record in store.versions()]
         source.write_bytes(NEW)
-        was_killed = killed(REGISTER, at, ROOT, Path(__file__).parent, store.root, source)
+        was_killed = killed(REGISTER, at, ROOT, Path(__file__).parent, store.root, source, kept)
 
-        check_sound(store, old, described(source).digest)
+        content = described(source, sketch=kept == "a sketch")
+        check_sound(store, old, content.digest)
         added = len(store.versions()) - len(old)
         states.add((added, store.aliases().get("champion", 0) - len(old)))
         if not was_killed:
             break
-        again, made = register(store, source, NEW)
+        again, made = store.register(content, source, MADE, alias="champion")
         assert (again.version, made) == (len(old) + 1, added == 0), "trying again makes it good"
         record, _ = register(store, source, b"next" * 9)
         assert record.version == len(old) + 2
@@ -189,6 +222,25 @@ def test_killed_at_random_moments(tmp_path):
         assert (record.version, new) == (len(after) + 1, True)
         assert all(not name.startswith(".") for name in visible(store))
     assert len(store.versions()) > 1 + 12, "no child got as far as registering"
+
+
+def test_killed_at_every_call_of_an_answer(tmp_path):
+    states = set()
+    for at in range(1, MOST_CALLS):
+        store = Store(tmp_path / f"store-{at}", "credit")
+        (first,) = store.answer(SET, answer(1), by="ana")
+        was_killed = killed(ANSWER, at, ROOT, Path(__file__).parent, store.root)
+        answers = store.ledger.answers(SET)
+        assert answers[:1] == (first,)
+        states.add(len(answers))
+        assert store.verify() == []
+        if not was_killed:
+            break
+        assert len(store.answer(SET, answer(3), by="ana")) == len(answers) + 1
+        assert not [name for name in visible(store) if name.startswith(".")], "leftovers stay"
+    assert not was_killed, "the child never came to its end"
+    assert at > 3, "the calls were not seen"
+    assert states == {1, 2}
 
 
 @pytest.mark.parametrize("old", [b"old" * 10, None])

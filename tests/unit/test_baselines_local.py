@@ -71,9 +71,9 @@ def test_a_registered_baseline_is_found_whole(store, add):
     assert record.digest == record.content.digest
     found = store.find("champion")
     assert (found.record, found.ref) == (record, "champion")
-    assert found.predictions.read_bytes() == b"PAR1 one"
+    assert found.kept.read_bytes() == b"PAR1 one"
     folder = f"v0001-{record.digest[7:19]}"
-    assert found.predictions == store.folder / folder / "predictions.parquet"
+    assert found.kept == store.folder / folder / "predictions.parquet"
     assert in_store(store) == ["aliases.json", folder]
     assert store.verify() == []
 
@@ -402,7 +402,7 @@ def test_damage_is_refused_by_name_and_noted(store, add, case):
     add(b"PAR1 two " * 9)
     store.point("champion", "v1", **BY)
     store.point("champion", "v2", **BY)
-    damage(store.folder / A if file == A else store.find("v1").predictions.with_name(file))
+    damage(store.folder / A if file == A else store.find("v1").kept.with_name(file))
     with pytest.raises(Refused, match=message) as caught:
         store.find("v1")
     assert caught.value.exit_code == 5
@@ -485,7 +485,7 @@ def test_a_far_number_is_one_gap_and_no_long_wait(store, add):
 def test_a_number_is_never_given_twice(store, add):
     add(b"a")
     add(b"b")
-    gone = store.find("v2").predictions.parent
+    gone = store.find("v2").kept.parent
     for inner in gone.iterdir():
         inner.unlink()
     gone.rmdir()
@@ -494,7 +494,7 @@ def test_a_number_is_never_given_twice(store, add):
 
 def test_a_newer_schema_asks_for_an_upgrade(store, add):
     add(b"a")
-    path = store.find("v1").predictions.with_name(R)
+    path = store.find("v1").kept.with_name(R)
     original = path.read_bytes()
     in_record(content__schema_version=2)(path)
     for ask in (lambda: store.find("v1"), store.versions):
@@ -512,7 +512,7 @@ def test_a_newer_schema_asks_for_an_upgrade(store, add):
 
 def test_line_ends_that_git_changed_are_not_damage(store, add):
     add(b"a")
-    for path in (store.folder / A, store.find("v1").predictions.with_name(R)):
+    for path in (store.folder / A, store.find("v1").kept.with_name(R)):
         path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
     assert store.verify() == []
 

@@ -134,16 +134,15 @@ def test_a_task_has_its_metrics_in_the_order_of_the_catalogue(task):
     assert metrics_for(task)
 
 
+DROPS, RISES = ("max_drop", "max_drop_from_anchor"), ("max_rise", "max_rise_from_anchor")
+
+
 @pytest.mark.parametrize(
     ("better", "plain", "any_group"),
     [
-        (HIGHER, {"min", "max_drop"}, {"max_drop_any_group"}),
-        (LOWER, {"max", "max_rise", "max_ratio"}, {"max_rise_any_group"}),
-        (
-            NEITHER,
-            {"min", "max", "max_drop", "max_rise"},
-            {"max_drop_any_group", "max_rise_any_group"},
-        ),
+        (HIGHER, {"min", *DROPS}, {"max_drop_any_group"}),
+        (LOWER, {"max", *RISES, "max_ratio"}, {"max_rise_any_group"}),
+        (NEITHER, {"min", "max", *DROPS, *RISES}, {"max_drop_any_group", "max_rise_any_group"}),
     ],
 )
 def test_a_direction_has_its_verbs(better, plain, any_group):

@@ -166,7 +166,7 @@ def test_a_command_line_that_is_wrong_exits_with_2(folder, command, said):
 
 
 CONFIGURATIONS = {
-    "wrong.yml": "error: wrong.yml:10:34: models.credit.gates.performance.metrics.roc_auc.max: `max` makes no sense for `roc_auc`, which is better when higher; use max_drop, min\n",
+    "wrong.yml": "error: wrong.yml:10:34: models.credit.gates.performance.metrics.roc_auc.max: `max` makes no sense for `roc_auc`, which is better when higher; use max_drop, max_drop_from_anchor, min\n",
     # Types come before what a gate says of its options: at first the task is all there is to say.
     "wrong-twice.yml": "error: wrong-twice.yml:4:11: models.credit.task: expected 'binary', ",
     "broken.yml": "error: broken.yml:3:1: This is not valid YAML",

@@ -504,12 +504,12 @@ def test_an_endless_error_is_cut():
 @pytest.mark.parametrize(
     ("text", "limit", "cut"),
     [
-        ("abc", 3, "abc"),
-        ("abcd", 3, "ab…"),
-        ("", 3, ""),
-        (12345, 4, "123…"),
-        (None, 10, "None"),
-        ("ä" * 5, 4, "äää…"),
+        ("a" * 20, 20, "a" * 20),
+        ("a" * 21, 20, "a" * 11 + "…7df8e299"),
+        ("", 20, ""),
+        (12345, 20, "12345"),
+        (None, 20, "None"),
+        ("ä" * 21, 20, "ä" * 11 + "…8adbf6ca"),
     ],
 )
 def test_a_name_is_cut_to_its_bound(text, limit, cut):

@@ -1,0 +1,78 @@
+"""Some rows of the evaluation set, as both models see them; each view of them is made once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
+
+from gates.report import Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from gates.evidence import Evidence
+    from gates.stats.metrics import Rows
+
+_THREADS = 4
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Part:
+    """The rows of `index`, or all of them (None), for as long as somebody looks at them."""
+
+    evidence: Evidence
+    index: NDArray[np.intp] | None = None
+
+    @property
+    def size(self) -> int:
+        """Return how many rows these are."""
+        return self.evidence.rows if self.index is None else len(self.index)
+
+    @property
+    def withheld(self) -> bool:
+        """Return whether these are too few for numbers on them to be shown."""
+        return self.index is not None and self.size < self.evidence.policy.min_count
+
+    @cached_property
+    def models(self) -> tuple[Rows, ...]:
+        """Return the candidate's rows and, where it has any, the baseline's."""
+        models = self.evidence.models
+        return models if self.index is None else tuple(rows.take(self.index) for rows in models)
+
+    @cached_property
+    def cells(self) -> tuple[Rows, ...]:
+        """Return the same as cells with counts. Undefined for regression: it has no classes."""
+        return self.evidence.cells.of(self.index)
+
+    @cached_property
+    def clusters(self) -> NDArray[np.int32] | None:
+        """Return each row's cluster, or None where rows are independent."""
+        clusters = self.evidence.clusters
+        return clusters if self.index is None or clusters is None else clusters[self.index]
+
+
+def prepare(evidence: Evidence) -> None:
+    """Work out what all parts share, and ask the engine for it, before threads would at once."""
+    _ = evidence.models, evidence.clusters
+    if evidence.task is not Task.REGRESSION:
+        _ = evidence.cells
+    if evidence.sketch is not None:
+        _ = evidence.hashes
+
+
+def in_threads(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    """Yield the result for each item, in their order; whatever is raised is raised here.
+
+    The work is numpy's, which lets other threads go on meanwhile. Each holds one item's arrays in
+    memory, so there are few.
+    """
+    with ThreadPoolExecutor(max_workers=min(_THREADS, os.cpu_count() or 1)) as pool:
+        yield from pool.map(work, items)
