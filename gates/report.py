@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from gates.errors import EXIT_BLOCKED, EXIT_BUG, EXIT_OK, EnvironmentFault, GatesError
+from gates.errors import EXIT_BLOCKED, EXIT_BUG, EXIT_OK, GatesError
 
 SCHEMA_VERSION: Literal[1] = 1
 MAX_BYTES = 8 * 1024 * 1024
@@ -375,30 +372,3 @@ def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of `report.json`."""
     schema = Report.model_json_schema(mode="serialization", by_alias=True)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
-
-
-def write_atomic(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, or a kill, sees the old content or the new, never a part.
-
-    Raises EnvironmentFault when the disk refuses.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        temporary = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.chmod(0o644)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise EnvironmentFault(
-            f"cannot write the file: {error.strerror or error}",
-            where=str(path),
-            hint="Check that the folder exists, can be written to, and has free space.",
-        ) from error

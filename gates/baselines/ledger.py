@@ -17,8 +17,9 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
+from gates.atomic import write_atomic
 from gates.baselines.files import LEDGER, as_json, damaged, disk, parse_json
-from gates.report import Digest, Model, Name, Verdict, write_atomic
+from gates.report import Digest, Model, Name, Verdict
 
 _SPREAD = 0.5
 

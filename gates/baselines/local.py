@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import ConfigDict, Field, StrictStr, ValidationError, with_config
 
+from gates.atomic import write_atomic
 from gates.baselines.files import (
     ALIASES,
     HOLDER,
@@ -50,7 +51,7 @@ from gates.baselines.files import (
 from gates.baselines.ledger import Answer, Ledger
 from gates.errors import ConfigError, EnvironmentFault, InputError, Refused
 from gates.record import Content, Record, Registration
-from gates.report import Model, bounded, write_atomic
+from gates.report import Model, bounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from gates.builtin.parts import Part
@@ -140,8 +140,8 @@ def _measured(metric: str, rows: Rows, beta: float) -> tuple[Measured | None, st
 def part_numbers(part: Part, pair: Pair, verb: Verb, beta: float) -> Numbers:
     """Return the numbers of a limit: those of `pair`, or the same against the anchor."""
     evidence = part.evidence.against(verb)
-    if verb.needs_anchor:
-        pair = measure_part(replace(part, evidence=evidence), pair.metric, beta=beta)
+    if verb.needs_anchor and part.anchored is not None:
+        pair = measure_part(part.anchored, pair.metric, beta=beta)
     return pair_numbers(evidence, pair, verb)
 
 

@@ -102,7 +102,7 @@ class Fairness(Policies):
         for name, limits in self.metrics.items():
             found = disparity(name)
             rate = METRICS.get(found.rates[0] if found else name)
-            reach = span(rate, found and found.spread) if rate else (None, None)
+            reach = span(rate, found.spread if found else None) if rate else (None, None)
             yield from limits_at(("metrics", name), limits.given(), reach)
 
     def compared(self, evidence: Evidence) -> Iterator[Compared]:

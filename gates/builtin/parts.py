@@ -44,8 +44,9 @@ class Part:
     @cached_property
     def models(self) -> tuple[Rows, ...]:
         """Return the candidate's rows and, where it has any, the baseline's."""
-        models = self.evidence.models
-        return models if self.index is None else tuple(rows.take(self.index) for rows in models)
+        every = slice(None) if self.index is None else self.index
+        # All rows are views, too: what metrics work out on them must not outlive the part.
+        return tuple(rows.take(every) for rows in self.evidence.models)
 
     @cached_property
     def cells(self) -> tuple[Rows, ...]:
@@ -57,6 +58,12 @@ class Part:
         """Return each row's cluster, or None where rows are independent."""
         clusters = self.evidence.clusters
         return clusters if self.index is None or clusters is None else clusters[self.index]
+
+    @cached_property
+    def anchored(self) -> Part | None:
+        """Return the same rows as they are held against the anchor, if there is one."""
+        anchor = self.evidence.anchor
+        return None if anchor is None else Part(evidence=anchor, index=self.index)
 
 
 def prepare(evidence: Evidence) -> None:

@@ -140,7 +140,8 @@ def _progress(model: str, gate: str, state: str) -> None:
 
 
 def _write(report: Report, out: Path) -> tuple[Path, Path]:
-    from gates.report import dump, write_atomic
+    from gates.atomic import write_atomic
+    from gates.report import dump
 
     as_json, as_markdown = out / "report.json", out / "report.md"
     write_atomic(as_json, dump(report))

@@ -82,7 +82,7 @@ def init(
     config: Annotated[Path, typer.Option("--config", "-c", help="The file to write.")] = DEFAULT,
 ) -> None:
     """Write a commented starter configuration from a predictions file."""
-    from gates.report import write_atomic
+    from gates.atomic import write_atomic
     from gates.starter import starter
 
     if config.exists():

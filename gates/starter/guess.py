@@ -121,9 +121,7 @@ def guess(seen: Seen) -> Meaning:
     positive = _positive(seen, id_, label, why) if task is Task.BINARY else 1
     rest = [column for column in seen.inputs if column not in (id_, label)]
     cluster = next((c for c in rest if _is_cluster(seen, c)), None)
-    few = [
-        c for c in rest if is_key(c) and 2 <= (seen.profile[c].distinct or 0) <= MOST_CATEGORIES
-    ]
+    few = [c for c in rest if is_key(c) and 2 <= (seen.profile[c].distinct or 0) <= MOST_CATEGORIES]
     sensitive = tuple(c for c in few if _speaks(c, _SENSITIVE) and c != cluster)
     numbers = [c for c in rest if seen.kind(c) in (Kind.INTEGER, Kind.NUMBER) and is_key(c)]
     return Meaning(

@@ -27,7 +27,7 @@ class Steps:
     positive: Bools
     entries: Numbers | None
     every: Counts
-    positives: Counts
+    positives: Counts | Bools
 
     # Counts are whole numbers because those add up several times faster than floats do.
     @cached_property
@@ -80,13 +80,14 @@ def steps_of(
 
 
 def _counted(order: Numbers, first: Bools, positive: Bools, weight: Counts | None) -> Steps:
-    every = np.broadcast_to(np.int64(1), len(order)) if weight is None else weight
-    positives = every * positive
-    entries = None
+    every, positives, entries = np.broadcast_to(np.int64(1), len(order)), positive, None
+    if weight is not None:
+        every, positives = weight, weight * positive
     if not first.all():
         starts = np.flatnonzero(first)
         entries = np.diff(starts, append=len(order))
-        every, positives = (np.add.reduceat(counts, starts) for counts in (every, positives))
+        every = np.add.reduceat(every, starts)
+        positives = np.add.reduceat(positives, starts, dtype=np.int64)
     return Steps(order=order, positive=positive, entries=entries, every=every, positives=positives)
 
 

@@ -77,7 +77,7 @@ REPORT = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from gates.report import write_atomic
+from gates.atomic import write_atomic
 start()
 write_atomic(Path(sys.argv[2]), b"new" * 1_000_000)
 """

@@ -10,11 +10,11 @@ import pytest
 from pydantic import ValidationError
 
 from gates.builtin.data_schema import DataSchema
+from gates.errors import ConfigError
+from gates.expectations.conditions import columns_of, condition, renamed
 from gates.expectations.expectation import Expectation, inferred, instant, rest
 from gates.expectations.gx import _outcome
-from gates.expectations.conditions import columns_of, condition, renamed
 from gates.expectations.suite import MAX_BYTES, MAX_EXPECTATIONS, read_suite
-from gates.errors import ConfigError
 from gates.record import ColumnProfile
 from gates.report import Mode, Task
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
+from gates.atomic import write_atomic
 from gates.errors import ConfigError, EnvironmentFault, GatesError, InputError, Refused
 from gates.report import (
     MAX_NAME,
@@ -43,7 +44,6 @@ from gates.report import (
     load,
     significant,
     worst,
-    write_atomic,
 )
 from tests import reports
 

@@ -24,10 +24,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gates.tables.csv_files import csv_error
-from gates.tables.duck import _fault
 from gates.errors import EnvironmentFault, InputError
 from gates.tables import Budget, Engine, Kind
+from gates.tables.csv_files import csv_error
+from gates.tables.duck import _fault
 from gates.where import parse
 
 SECRET = "SECRET-4711"  # noqa: S105  (stands for a value of a row, which no error may show)
