@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from gates import yaml_source
-from gates.baselines.local import Options as StoreOptions
+from gates.baselines.registry import Options as StoreOptions
 from gates.builtin.data_schema import DataSchema
 from gates.builtin.fairness import Fairness
 from gates.builtin.performance import Performance

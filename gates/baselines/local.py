@@ -21,7 +21,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import ConfigDict, Field, StrictStr, ValidationError, with_config
+from pydantic import ConfigDict, Field, ValidationError, with_config
 
 from gates.atomic import write_atomic
 from gates.baselines.files import (
@@ -59,21 +59,6 @@ if TYPE_CHECKING:
 _VERSION = re.compile(r"v?([0-9]{1,9})")
 _DIGEST = re.compile(r"(?i:sha256:([0-9a-f]{4,64})|([0-9a-f]{8,64}))")
 _ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")
-
-
-class Options(Model):
-    """Where baselines are kept."""
-
-    store: StrictStr = Field(
-        default=".model-gates/baselines", description="Folder of the registered baselines."
-    )
-
-    def open(self, model: str, root: Path) -> Store:
-        """Return the store of one model; a relative folder begins at `root`."""
-        # The registry knows every kind of store, this one included, so it comes in late.
-        from gates.baselines.registry import open_store
-
-        return open_store(self.store, model, start=root)
 
 
 @with_config(ConfigDict(extra="forbid"))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from pydantic import Field, StrictStr
+
 from gates.baselines import local
 from gates.errors import ConfigError
-from gates.report import bounded
+from gates.report import Model, bounded
 
 FOLDER = "a folder"
 STORES: dict[str, type[local.Store]] = {
@@ -16,6 +18,18 @@ STORES: dict[str, type[local.Store]] = {
 
 # Two letters at least, or a Windows drive would be a scheme; `git+branch` has no colon.
 _SCHEME = re.compile(r"(?i:(git)\+|([a-z][a-z0-9+.-]+):)")
+
+
+class Options(Model):
+    """Where baselines are kept."""
+
+    store: StrictStr = Field(
+        default=".model-gates/baselines", description="Folder of the registered baselines."
+    )
+
+    def open(self, model: str, root: Path) -> local.Store:
+        """Return the store of one model; a relative folder begins at `root`."""
+        return open_store(self.store, model, start=root)
 
 
 def open_store(store: str, model: str, *, start: Path | None = None) -> local.Store:

@@ -27,7 +27,7 @@ class Steps:
     positive: Bools
     entries: Numbers | None
     every: Counts
-    positives: Counts | Bools
+    positives: Numbers
 
     # Counts are whole numbers because those add up several times faster than floats do.
     @cached_property
@@ -80,9 +80,10 @@ def steps_of(
 
 
 def _counted(order: Numbers, first: Bools, positive: Bools, weight: Counts | None) -> Steps:
-    every, positives, entries = np.broadcast_to(np.int64(1), len(order)), positive, None
-    if weight is not None:
-        every, positives = weight, weight * positive
+    # One row each needs no counts of its own, and its label is its count of positives.
+    every: Counts = np.broadcast_to(np.int64(1), len(order)) if weight is None else weight
+    positives: Numbers = positive if weight is None else weight * positive
+    entries = None
     if not first.all():
         starts = np.flatnonzero(first)
         entries = np.diff(starts, append=len(order))

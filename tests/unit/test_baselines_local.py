@@ -12,7 +12,8 @@ import pytest
 from filelock import FileLock
 
 from gates.baselines import registry
-from gates.baselines.local import Move, Options, Store, slug
+from gates.baselines.local import Move, Store, slug
+from gates.baselines.registry import Options
 from gates.errors import ConfigError, EnvironmentFault, InputError, Refused
 from gates.record import Content, Evaluated, Predicted, Registration
 
