@@ -207,6 +207,7 @@ def test_a_check_whole(judge, people):
     assert last(result).model_dump(mode="json", exclude_defaults=True) == {
         "id": "data-schema/expect_column_values_to_be_between:min@income",
         "metric": "expect_column_values_to_be_between",
+        "columns": ["income"],
         "candidate": 0.888888888889,
         "interval_of": "candidate",
         "confidence": 0.95,
