@@ -218,7 +218,7 @@ def make_script(folder, text, mode):
         (lambda _: "./none", "cannot start `./none`: No such file"),
         (lambda folder: make_script(folder, "#!/bin/sh\n", 0o600), "Permission denied"),
         (lambda folder: make_script(folder, "no program", 0o700), "Exec format error"),
-        (lambda _: "x" * 500, "…`: "),
+        (lambda _: "x" * 500, "`: File name too long"),
     ],
     ids=["missing", "missing path", "not executable", "no program", "long name"],
 )
