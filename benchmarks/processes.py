@@ -35,16 +35,21 @@ class Cost:
         return told
 
 
-def python(*arguments: str, cwd: Path = ROOT, accept: Sequence[int] = (0,)) -> Cost:
-    """Run this Python with arguments; `accept` are the exit codes that are no accident."""
+def python(
+    *arguments: str,
+    cwd: Path = ROOT,
+    accept: Sequence[int] = (0,),
+    interpreter: str = sys.executable,
+) -> Cost:
+    """Run a Python with arguments; `accept` are the exit codes that are no accident."""
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
     # An installed package has its bytecode; compiling ours anew each time is no part of the work.
     environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    argv = [sys.executable, *arguments]
+    argv = [interpreter, *arguments]
     with tempfile.NamedTemporaryFile() as out, chdir(cwd):
         started = time.perf_counter()
         to_file = (os.POSIX_SPAWN_DUP2, out.fileno(), 1)
-        child = os.posix_spawn(sys.executable, argv, environ, file_actions=[to_file])
+        child = os.posix_spawn(interpreter, argv, environ, file_actions=[to_file])
         _, status, usage = os.wait4(child, 0)
         wall = time.perf_counter() - started
         output = Path(out.name).read_text(encoding="utf-8")

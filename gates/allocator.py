@@ -8,6 +8,7 @@ thirds of the time of every metric. What is kept is at most what was in use at t
 from __future__ import annotations
 
 import ctypes
+import sys
 
 # From glibc's malloc.h; a library that has no `mallopt` is left as it is.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
@@ -17,7 +18,8 @@ _MOST_KEPT = 1024**3
 
 def keep_freed_memory() -> bool:
     """Ask the C library to keep what is freed; return whether it does. Once, at the start."""
-    return keeps(ctypes.CDLL(None))
+    # Windows has no library of the process itself to ask.
+    return sys.platform != "win32" and keeps(ctypes.CDLL(None))
 
 
 def keeps(library: object) -> bool:

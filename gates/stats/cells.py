@@ -17,7 +17,7 @@ from gates.stats.measured import Rows
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gates.stats.measured import Counts, Numbers
+    from gates.stats.arrays import Counts, Numbers
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

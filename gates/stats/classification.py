@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from gates.stats.measured import Bools, Floats, Measured, Numbers, Rows, Undefined, count, of_rate
+from gates.stats.arrays import Bools, Floats, Numbers
+from gates.stats.measured import Measured, Rows, Undefined, count, of_rate
 
 _ALL = "no rows"
 _NO_POSITIVE = "no positive labels"

@@ -24,7 +24,8 @@ from gates.stats.metrics import goes_by_cell, measure
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gates.stats.measured import Floats, Numbers, Rows
+    from gates.stats.arrays import Floats, Numbers
+    from gates.stats.measured import Rows
 
     Weighted = Callable[..., Any]
 

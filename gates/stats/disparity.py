@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gates.stats.arrays import Numbers
 from gates.stats.catalogue import METRICS, Disparity, Spread
 from gates.stats.exact import clopper_pearson
 from gates.stats.intervals import Interval, single
-from gates.stats.measured import Measured, Numbers, Undefined
+from gates.stats.measured import Measured, Undefined
 from gates.stats.mover import Limits, differences, limits_of, negative, ratios, stacked
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gates.stats.arrays import Bools
 from gates.stats.catalogue import Spread
 from gates.stats.disparity import BETWEEN, bounded_interval, gaps_of
 from gates.stats.intervals import Interval, paired
-from gates.stats.measured import Bools
 from gates.stats.mover import Limits, limits_of, moved_ratios, negative, stacked
 
 if TYPE_CHECKING:

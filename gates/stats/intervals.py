@@ -16,7 +16,8 @@ from gates.stats.measured import count_of, size_of
 from gates.stats.score_intervals import normal_quantile, tango, wilson
 
 if TYPE_CHECKING:
-    from gates.stats.measured import Counts, Floats, Measured, Numbers
+    from gates.stats.arrays import Counts, Floats, Numbers
+    from gates.stats.measured import Measured
 
 FEW_UNITS = 50
 FEW_DISCORDANT = 30

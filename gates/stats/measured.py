@@ -14,18 +14,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
+
+from gates.stats.arrays import Bools, Counts, Floats, Numbers
 
 if TYPE_CHECKING:
     from gates.stats.steps import Steps
-
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Counts = npt.NDArray[np.int64]
-Numbers = npt.NDArray[Any]
 
 
 class Undefined(Exception):

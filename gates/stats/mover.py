@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gates.stats.measured import Floats
+from gates.stats.arrays import Floats
 
 if TYPE_CHECKING:
     from gates.stats.intervals import Interval

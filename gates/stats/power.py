@@ -24,7 +24,8 @@ from gates.stats.intervals import FEW_DISCORDANT
 from gates.stats.score_intervals import normal_quantile, wilson
 
 if TYPE_CHECKING:
-    from gates.stats.measured import Floats, Measured, Numbers
+    from gates.stats.arrays import Floats, Numbers
+    from gates.stats.measured import Measured
 
 # What is taken for granted while only one of the two models is known. A linear model and boosted
 # trees differ in 0.03 to 0.08 of the rows and are correlated by 0.3 to 0.9 (census, cancer, wine

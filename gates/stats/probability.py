@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from gates.stats.measured import Floats, Measured, Rows, Undefined, of_mean, refuse_rows
+from gates.stats.arrays import Floats
+from gates.stats.measured import Measured, Rows, Undefined, of_mean, refuse_rows
 
 # Scores that were rounded to four decimals or stored as 32-bit floats are still probabilities.
 _SUM_TOLERANCE = 1e-3

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gates.stats.measured import Bools, Counts, Floats, Measured, Rows, Undefined, mean_of
+from gates.stats.arrays import Bools, Counts, Floats
+from gates.stats.measured import Measured, Rows, Undefined, mean_of
 from gates.stats.probability import probabilities
 from gates.stats.steps import Steps, steps_of
 

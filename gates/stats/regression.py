@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from gates.stats.measured import Floats, Measured, Rows, Undefined, mean_of, of_mean, refuse_rows
+from gates.stats.arrays import Floats
+from gates.stats.measured import Measured, Rows, Undefined, mean_of, of_mean, refuse_rows
 
 _EPSILON = float(np.finfo(np.float64).eps)
 

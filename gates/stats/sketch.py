@@ -22,7 +22,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gates.stats.measured import Floats, Measured, Numbers
+from gates.stats.arrays import Floats, Numbers
+from gates.stats.measured import Measured
 
 ROWS_PER_BLOCK = 20
 MOST_BLOCKS = 2048

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from gates.stats.measured import Bools, Counts, Floats, Numbers
+    from gates.stats.arrays import Bools, Counts, Floats, Numbers
 
 _BITS = 32
 _PLACE = (1 << _BITS) - 1

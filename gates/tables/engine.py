@@ -123,6 +123,7 @@ class Engine:
             frame=nw.from_native(relation),
             measured=set(fields),
             origins=origins,
+            digests={},
         )
 
 
@@ -142,6 +143,7 @@ class Table:
     frame: nw.LazyFrame[Any] = field(repr=False)
     measured: set[str] = field(repr=False)
     origins: Mapping[str, Origin] = field(repr=False, default_factory=dict)
+    digests: dict[tuple[str, ...], str] = field(repr=False, default_factory=dict)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -239,12 +241,14 @@ class Table:
 
         It is the same for any order of rows and columns, any file format and physical type.
         """
-        names = sorted(set(columns))
-        found = self._usable(names)
-        with self.session.reading(self.name):
-            hashes = self._relation.project(f"{row_hash(found)} AS h")
-            ((rows, upper, lower),) = hashes.aggregate(hash_sums("h")).fetchall()
-        return content_digest(names, rows, int(upper), int(lower))
+        names = tuple(sorted(set(columns)))
+        if names not in self.digests:
+            found = self._usable(names)
+            with self.session.reading(self.name):
+                hashes = self._relation.project(f"{row_hash(found)} AS h")
+                ((rows, upper, lower),) = hashes.aggregate(hash_sums("h")).fetchall()
+            self.digests[names] = content_digest(names, rows, int(upper), int(lower))
+        return self.digests[names]
 
     def describe(self, columns: Sequence[str] | None = None) -> dict[str, ColumnProfile]:
         """Return the profile of some columns, or of all."""

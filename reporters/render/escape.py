@@ -13,6 +13,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 
 MAX_NAME = 200
@@ -84,6 +85,7 @@ def code(value: str) -> str:
     return f"{fence}{pad}{shown}{pad}{fence}"
 
 
+@lru_cache(maxsize=8192)
 def text(sentence: str) -> str:
     """Return a sentence as Markdown text that shows the same characters and does nothing."""
     joined = _joined(_token(token) for token in _TOKEN.finditer(clean(sentence)))
@@ -107,6 +109,7 @@ def md(value: Said | Name | str | int) -> str:
     return written if written.strip() else EMPTY
 
 
+@lru_cache(maxsize=8192)
 def cell(value: Said | Name | str | int) -> str:
     """Return `md` for a table: a cell holds every pipe, or the columns after it would shift.
 
