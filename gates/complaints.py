@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -51,6 +52,17 @@ def complaints(schema: type[Parsed], data: Any) -> tuple[Parsed | None, list[Com
     except ValidationError as error:
         found = [_complaint(schema, data, detail) for detail in error.errors(include_url=False)]
     return None, _merged(found)
+
+
+def emptied(data: Any, path: KeyPath = ()) -> Iterator[Complaint]:
+    """Yield every key that was begun and given no value: it would be read as its default."""
+    below = data.items() if isinstance(data, dict) else enumerate(data)
+    for key, value in below:
+        here = (*path, key)
+        if isinstance(value, dict | list):
+            yield from emptied(value, here)
+        elif value is None and isinstance(data, dict):
+            yield Complaint(path=here, message="expected a value, got nothing; or leave it out")
 
 
 def refuse(source: Source, found: list[Complaint]) -> ConfigError:

@@ -28,7 +28,7 @@ from gates.builtin.data_schema import DataSchema
 from gates.builtin.fairness import Fairness
 from gates.builtin.performance import Performance
 from gates.builtin.registry import GATES
-from gates.complaints import Complaint, complaints, refuse
+from gates.complaints import Complaint, complaints, emptied, refuse
 from gates.errors import ConfigError
 from gates.evidence import Columns, Data, Policy
 from gates.predictors.files import Files
@@ -168,6 +168,8 @@ def validate(source: yaml_source.Source) -> Config:
     config, found = complaints(Config, source.data)
     if config is not None:
         found = list(_problems(config))
+    told = {complaint.path for complaint in found}
+    found += [one for one in emptied(source.data) if one.path not in told]
     if found or config is None:
         raise refuse(source, found)
     return config

@@ -817,3 +817,27 @@ def test_an_editor_refuses_it_as_well(schema, name):
     plain, _ = unmarked(WRONG[name][0])
     with pytest.raises(jsonschema.ValidationError):
         schema.validate(as_data(plain))
+
+
+def test_a_key_without_a_value_is_no_default():
+    text = """\
+version: 1
+models:
+  m:
+    task: binary
+    baseline: {anchor: }
+    data: {id: i, label: l}
+    candidate: {predictions: p.csv}
+    gates:
+      data-schema: {rows: {min: 5, max: }, columns: {age: {min: , max: 9}}}
+"""
+    with pytest.raises(ConfigError) as caught:
+        validate(parse(text.encode(), "c.yml"))
+    assert [line.partition(": ")[2] for line in caught.value.details] == [
+        f"{key}: expected a value, got nothing; or leave it out"
+        for key in (
+            "models.m.baseline.anchor",
+            "models.m.gates.data-schema.rows.max",
+            "models.m.gates.data-schema.columns.age.min",
+        )
+    ]
