@@ -68,21 +68,10 @@ class Bounds(Model):
         default=None, description="The value rises by at most this from the anchor's."
     )
 
-    def begun(self) -> tuple[str, ...]:
-        """Return the limits that are named and have no number."""
-        named = (verb.value for verb in Verb if verb.value in self.model_fields_set)
-        return tuple(name for name in named if getattr(self, name) is None)
-
     def given(self) -> dict[Verb, float]:
         """Return the limits that were set, by verb, in the order of `Verb`."""
         values = {verb: getattr(self, verb.value, None) for verb in Verb}
         return {verb: value for verb, value in values.items() if value is not None}
-
-
-def begun_problems(limits: Bounds) -> Iterator[Problem]:
-    """Yield the limits that were begun: one without a number would pass unseen."""
-    for name in limits.begun():
-        yield Problem(path=(name,), message="expected a number, got nothing")
 
 
 def column_problems(key: str, listed: Iterable[tuple[str, ...]]) -> Iterator[Problem]:

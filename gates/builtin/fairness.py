@@ -18,7 +18,6 @@ from gates.limits import (
     Positive,
     Problem,
     Tolerance,
-    begun_problems,
     bound_problems,
     column_problems,
     limits_at,
@@ -207,11 +206,10 @@ def _metric_problems(task: Task, name: str, limits: FairnessLimits) -> Iterator[
         spreads = [one for one in named if disparity(one)]
         yield Problem(path=(), message=unknown_metric(name, [*known, *spreads]))
         return
-    yield from begun_problems(limits)
     rates = found.rates if found else (name,)
     if limits.beta is not None and "fbeta" not in rates:
         yield Problem(path=("beta",), message="`beta` belongs to `fbeta` alone")
-    if not given and not limits.begun():
+    if not given:
         yield Problem(path=(), message=f"`{name}` has no limit; give it one, such as `max_rise`")
     if found is None:
         better = METRICS[name].better

@@ -19,7 +19,6 @@ from gates.limits import (
     Policies,
     Positive,
     Problem,
-    begun_problems,
     bound_problems,
     column_problems,
     limits_at,
@@ -221,11 +220,11 @@ def _limit_problems(path: tuple[str, ...], name: str, limits: MetricLimits) -> I
     blocks: list[tuple[tuple[str, ...], Bounds]] = [((), limits)]
     if limits.slices is not None:
         blocks.append((("slices",), limits.slices))
-    if not any(block.given() or block.begun() for _, block in blocks):
+    if not any(block.given() for _, block in blocks):
         yield Problem(path=path, message=f"`{name}` has no limit; give it one, such as `max_drop`")
     for below, block in blocks:
         wrong = bound_problems(name, block.given(), metric.better, allowed, span(metric))
-        for problem in (*begun_problems(block), *wrong):
+        for problem in wrong:
             yield Problem(path=(*path, *below, *problem.path), message=problem.message)
     if limits.beta is not None and name != "fbeta":
         yield Problem(path=(*path, "beta"), message="`beta` belongs to `fbeta` alone")

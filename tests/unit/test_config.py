@@ -257,7 +257,7 @@ WRONG = {
     "a metric of nothing": (performance("recall:▸ "), "expected keys and values, got nothing"),
     "a limit of nothing": (
         performance("recall: {min: 0.5, max_drop:▸ }"),
-        "metrics.recall.max_drop: expected a number, got nothing",
+        "metrics.recall.max_drop: expected a value, got nothing",
     ),
     "beta elsewhere": (
         performance("recall: {min: 0.1, beta: ▸2}"),
@@ -395,7 +395,7 @@ WRONG = {
     ),
     "a gate that was begun": (
         gates("performance:▸\n      data-schema: {rows: {min: 1}}"),
-        "gates.performance: expected keys and values, got nothing",
+        "gates.performance: expected a value, got nothing",
     ),
     "a gate that expects nothing": (gates("data-schema: ▸{}"), "nothing is expected; give `suite`"),
     "a gate upside down": (gates("data-schema: {rows: {min: 5, max: ▸2}}"), "`max` is below `min`"),
