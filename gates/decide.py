@@ -11,6 +11,8 @@ import math
 from collections.abc import Iterable, Sequence
 from statistics import NormalDist
 
+from gates import __version__
+from gates.errors import GatesError
 from gates.report import (
     Check,
     Decide,
@@ -21,6 +23,9 @@ from gates.report import (
     Mode,
     ModelReport,
     OnInconclusive,
+    Report,
+    RunInfo,
+    ToolInfo,
     Verb,
     Verdict,
     significant,
@@ -60,6 +65,12 @@ def blocked(models: Sequence[ModelReport]) -> bool:
 def crashed(gate: str, error: ErrorInfo) -> GateResult:
     """Return the result of a gate that could not finish: an error, never a pass."""
     return GateResult(gate=gate, verdict=Verdict.ERROR, summary=error.message, error=error)
+
+
+def refused(error: GatesError, info: RunInfo) -> Report:
+    """Return the report of a run that could not start: an error, and no verdict."""
+    tool = ToolInfo(version=__version__)
+    return Report(tool=tool, blocked=True, error=ErrorInfo.of(error), run=info)
 
 
 def effect(check: Check) -> Effect:

@@ -12,8 +12,6 @@ from pathlib import Path
 from gates.errors import EnvironmentFault
 from gates.report import CiInfo, GitInfo, bounded
 
-MAX_SUMMARY = 1024 * 1024 - 1024
-
 
 def in_actions(environ: Mapping[str, str]) -> bool:
     """Return whether this process is a step of a GitHub Actions job."""

@@ -69,13 +69,6 @@ def run(asked: Run) -> Report:
     )
 
 
-def failed(error: GatesError, info: RunInfo) -> Report:
-    """Return the report of a run that could not start: an error, and no verdict."""
-    return Report(
-        tool=ToolInfo(version=__version__), blocked=True, error=ErrorInfo.of(error), run=info
-    )
-
-
 def question(config: Config, model: ModelConfig, root: Path, candidate: Source) -> Question:
     """Return what is to be judged for one model."""
     evaluation = model.data.evaluation

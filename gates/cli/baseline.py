@@ -145,7 +145,6 @@ def verify(model: ModelOption = None, config: ConfigOption = DEFAULT) -> None:
 
 def _open(path: Path, model: str | None) -> tuple[Config, str, Store]:
     from gates.config import load
-    from gates.runner import store
 
     config, source = load(path)
     name = model or next(iter(config.models))
@@ -161,7 +160,7 @@ def _open(path: Path, model: str | None) -> tuple[Config, str, Store]:
             where=source.path,
             hint=f"Say which with `--model`: {', '.join(config.models)}.",
         )
-    return config, name, store(config.models[name], name, path.parent)
+    return config, name, config.models[name].baseline.open(name, path.parent)
 
 
 def _kept(content: Content) -> str:

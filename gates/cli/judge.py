@@ -96,24 +96,30 @@ def report(
 def _report(
     ctx: typer.Context, path: Path, models: tuple[str, ...], gates: tuple[str, ...]
 ) -> Report:
-    from gates import runner
     from gates.config import load, select
+    from gates.decide import refused
     from gates.report import PolicyInfo
 
     info = _run_info(ctx.obj.environ, path)
     try:
         config, source = load(path)
-        asked = runner.Run(
-            config=select(config, models, gates),
+        config = select(config, models, gates)
+    except GatesError as error:
+        return refused(error, info)
+    # Only now: a configuration that is wrong is refused before any data library is loaded.
+    from gates.runner import Run
+    from gates.runner import run as judge
+
+    return judge(
+        Run(
+            config=config,
             root=path.parent,
             policy=PolicyInfo(digest=source.digest),
             info=info,
             progress=_progress,
             on_crash=lambda error: write_debug(ctx.obj.debug, error),
         )
-    except GatesError as error:
-        return runner.failed(error, info)
-    return runner.run(asked)
+    )
 
 
 def _run_info(environ: dict[str, str], config: Path) -> RunInfo:
