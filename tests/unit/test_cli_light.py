@@ -97,6 +97,12 @@ def test_light_work_loads_no_data_library(folder, arguments):
     assert names & HEAVY == set()
 
 
+def test_a_wrong_configuration_is_refused_before_any_data_library_is_loaded(folder):
+    code, names = modules(folder, "run", "--config", "no-such-file.yml")
+    assert code == 2
+    assert names & HEAVY == set()
+
+
 def test_help_loads_not_even_what_reads_a_configuration(folder):
     _, names = modules(folder, "--help")
     assert names & {"yaml", "jinja2", "rich"} == set()
