@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import yaml
 
 from gates.report import Task
 from gates.stats.catalogue import METRICS, Better, verbs
+from reporters.render.registry import RENDERERS
 
 ROOT = Path(__file__).parent.parent
 
@@ -47,7 +49,16 @@ def action() -> Iterator[str]:
         yield f"| `{name}` | {one['description']} |"
 
 
-PARTS = {"metrics": metrics, "action": action}
+def reporters() -> Iterator[str]:
+    """Yield the table of what a report can be rendered to."""
+    yield "| `--to` | gives |"
+    yield "|---|---|"
+    for name, render in RENDERERS.items():
+        manual = (render.func if isinstance(render, partial) else render).__doc__ or ""
+        yield f"| `{name}` | {manual.splitlines()[0].removeprefix('Return ').rstrip('.')} |"
+
+
+PARTS = {"metrics": metrics, "reporters": reporters, "action": action}
 
 
 def renewed(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from typer.exceptions import TyperException
 
-from gates.allocator import keep_freed_memory
+from gates.allocator import collect_seldom, keep_freed_memory
 from gates.cli import World, app
 from gates.cli.crash import write_debug
 from gates.errors import EXIT_BUG, ConfigError, EnvironmentFault, GatesError
@@ -22,6 +22,7 @@ def main() -> None:
     # DuckDB has its own threads; BLAS threads inside them made the same work many times slower.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     keep_freed_memory()
+    collect_seldom()
     sys.exit(_run(World(environ=dict(os.environ))))
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from gates.entities import unclustered
 from gates.errors import InputError
 from gates.evidence import (
     BASELINE,
@@ -92,7 +93,10 @@ def assemble(
         candidate=rows,
         candidate_digest=candidate.digest((data.id, *outputs)),
         data_columns=tuple(name for name in evaluation.columns if name not in own),
-        notes=_suspicions(rows),
+        notes=(
+            *_suspicions(rows),
+            *unclustered(evaluation, data, (*outputs, *question.columns)),
+        ),
     )
     compared = _held_against(evidence, reference) if reference else evidence
     if anchor is not None:

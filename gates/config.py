@@ -32,7 +32,7 @@ from gates.complaints import Complaint, complaints, emptied, refuse
 from gates.errors import ConfigError
 from gates.evidence import Columns, Data, Policy
 from gates.predictors.files import Files
-from gates.report import Decide, Mode, Model, OnInconclusive, Task
+from gates.report import Correction, Decide, Mode, Model, OnInconclusive, Task
 
 CONFIG_NAME = "model-gates.yml"
 Gate = DataSchema | Performance | Fairness
@@ -62,6 +62,10 @@ class Defaults(Model):
     decide: Decide = Field(
         default=Decide.INTERVAL, description="interval, or point for plain comparison."
     )
+    correction: Correction = Field(
+        default=Correction.HOLM,
+        description="How many questions are one: holm, or max_t, which sees how they overlap.",
+    )
 
 
 class Privacy(Model):
@@ -69,6 +73,9 @@ class Privacy(Model):
 
     min_count: StrictInt = Field(
         default=10, ge=1, description="Numbers of fewer rows than this are withheld."
+    )
+    public: tuple[StrictStr, ...] = Field(
+        default=(), description="Columns whose values may stand in a report, such as the id."
     )
 
 
@@ -146,6 +153,7 @@ class Config(Model):
         return Policy(
             **{name: getattr(self.defaults, name) for name in Defaults.model_fields},
             min_count=model.privacy.min_count,
+            public=model.privacy.public,
         )
 
 

@@ -33,17 +33,17 @@ from gates.report import (
 )
 
 _DROPS = frozenset({Verb.MAX_DROP, Verb.MAX_DROP_ANY_GROUP, Verb.MAX_DROP_FROM_ANCHOR})
-_LOWER_BOUNDS = _DROPS | {Verb.MIN}
+LOWER_BOUNDS = _DROPS | {Verb.MIN}
 _MOST_ROWS = 10**9
-_UNDECIDED = {"p": None, "p_adjusted": None, "n_needed": None}
+_UNDECIDED = {"p": None, "p_adjusted": None, "n_needed": None, "waiver": None}
 _NO_RATIO = "The baseline is not above 0, so a ratio to it says nothing."
 
 
 def settle(result: GateResult) -> GateResult:
     """Return a gate's result with every check decided, and the gate as bad as its worst check."""
     # Whatever was decided before, here or elsewhere, is not believed: it is decided anew.
-    measured = [check.model_copy(update=_UNDECIDED) for check in result.checks]
-    checks = _corrected([_decided(check) for check in measured])
+    measured = [(check.model_copy(update=_UNDECIDED), check.p) for check in result.checks]
+    checks = _corrected([_decided(check, p) for check, p in measured])
     checks = [check.model_copy(update={"effect": effect(check)}) for check in checks]
     verdict = Verdict.ERROR if result.error else worst([check.verdict for check in checks])
     return result.model_copy(update={"checks": tuple(checks), "verdict": verdict})
@@ -113,8 +113,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def _decided(check: Check) -> Check:
-    """Return the check with verdict, reason, p-value and rows needed, before any correction."""
+def _decided(check: Check, p: float | None) -> Check:
+    """Return the check with verdict, reason, p-value and rows needed, before any correction.
+
+    `p` is the p-value of the method itself, where that was measured.
+    """
     if check.skip:
         return _with(check, Verdict.SKIPPED, check.problem or "Skipped by policy.")
     value = check.delta if check.interval_of == "delta" else check.candidate
@@ -133,22 +136,25 @@ def _decided(check: Check) -> Check:
             Verdict.INCONCLUSIVE,
             "There is no interval to decide by; `decide: point` compares plain numbers.",
         )
-    return _by_interval(check, value, limit)
+    return _by_interval(check, value, limit, p)
 
 
 def _by_point(check: Check, value: float, limit: float) -> Check:
-    beyond = value < limit if check.verb in _LOWER_BOUNDS else value > limit
+    beyond = value < limit if check.verb in LOWER_BOUNDS else value > limit
     if beyond:
         return _with(check, Verdict.FAIL, "The value is beyond the limit.")
     return _with(check, Verdict.PASS, "The value is within the limit.")
 
 
-def _by_interval(check: Check, value: float, limit: float) -> Check:
+def _by_interval(check: Check, value: float, limit: float, own: float | None) -> Check:
     low, high = check.interval or (value, value)
     # Turned so that larger is worse, one comparison serves both directions.
-    if check.verb in _LOWER_BOUNDS:
+    if check.verb in LOWER_BOUNDS:
         value, limit, low, high = -value, -limit, -high, -low
     p = significant(_p_value(value - limit, value - low, high - value, check.confidence))
+    # The method's own p-value is exact, but the interval has the word where they disagree.
+    if low > limit and own is not None and own <= 1.0 - check.confidence:
+        p = own
     if low > limit:
         return _with(check, Verdict.FAIL, "The whole interval is beyond the limit.", p=p)
     if high <= limit:
@@ -161,7 +167,8 @@ def _p_value(beyond: float, below: float, above: float, confidence: float) -> fl
     """Return a two-sided p-value that agrees with the interval: p < 1 − confidence ⟺ it excludes.
 
     `beyond` is how far the value is past the limit; `below` and `above` are the interval's arms.
-    Each arm is read as a normal one, so score intervals, which are lopsided, keep their decision.
+    Each arm is read as a normal one, so lopsided intervals keep their decision; but far beyond the
+    interval that is too small for a score interval and for Student's t, which bring their own.
     """
     arm = below if beyond > 0 else above
     if beyond <= 0:
@@ -193,16 +200,28 @@ def _why_undecided(needed: int | None) -> str:
 
 
 def _corrected(checks: list[Check]) -> list[Check]:
-    """Apply Holm within each family; only a fail can change, since a pass needs no correction."""
+    """Correct each family; only a fail can change, since a pass needs no correction."""
     adjusted: dict[int, tuple[float, int]] = {}
     for family in Family:
         asked = [i for i, c in enumerate(checks) if c.family is family and c.p is not None]
         values = holm([checks[i].p or 0.0 for i in asked])
-        adjusted |= {i: (p, len(asked)) for i, p in zip(asked, values, strict=True)}
+        for i, p in zip(asked, values, strict=True):
+            adjusted[i] = _joint(checks[i], p), len(asked)
     return [
         _after_correction(check, *adjusted[i]) if i in adjusted else check
         for i, check in enumerate(checks)
     ]
+
+
+def _joint(check: Check, by_holm: float) -> float:
+    """Return the adjusted p-value by max-T where it was asked for, else by Holm.
+
+    Whatever replicates say, it lies between no correction and Holm's: beyond these, it is noise, or
+    somebody wrote it who should not be believed.
+    """
+    if check.p_joint is None or check.p is None:
+        return by_holm
+    return min(by_holm, max(check.p, check.p_joint))
 
 
 def _after_correction(check: Check, p_adjusted: float, questions: int) -> Check:
@@ -215,7 +234,8 @@ def _after_correction(check: Check, p_adjusted: float, questions: int) -> Check:
         check,
         Verdict.INCONCLUSIVE,
         f"Beyond the limit by its own interval, but not when it is counted as one of {questions} "
-        "questions asked together (Holm correction): it may be chance.",
+        f"questions asked together ({'Holm' if check.p_joint is None else 'max-T'} correction): it "
+        "may be chance.",
     )
 
 

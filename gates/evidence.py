@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, StrictBool, StrictInt, StrictStr
 
-from gates.report import Decide, Mode, Model, OnInconclusive, Task, bounded
+from gates.report import Correction, Decide, Mode, Model, OnInconclusive, Task, bounded
 from gates.stats.catalogue import METRICS_VERSION
 
 if TYPE_CHECKING:
@@ -79,7 +79,9 @@ class Policy:
     mode: Mode = Mode.ENFORCE
     on_inconclusive: OnInconclusive = OnInconclusive.WARN
     decide: Decide = Decide.INTERVAL
+    correction: Correction = Correction.HOLM
     min_count: int = 10
+    public: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,11 +217,18 @@ class Evidence:
     def _coded(self) -> dict[str, tuple[NDArray[np.int16], tuple[str, ...]]]:
         return {}
 
+    @cached_property
+    def _masked(self) -> dict[str, NDArray[np.bool_]]:
+        return {}
+
     def where(self, name: str, condition: Where) -> Slice:
         """Return the rows for which a condition holds; a null never does."""
         import numpy as np
 
-        index = np.flatnonzero(self.joined.mask(condition))
+        # Kept, for whoever counts flips asks again; a truth value is a byte a row.
+        if condition.text not in self._masked:
+            self._masked[condition.text] = self.joined.mask(condition)
+        index = np.flatnonzero(self._masked[condition.text])
         return Slice(values={name: condition.text}, index=index)
 
 

@@ -19,6 +19,10 @@ SCHEMA_VERSION: Literal[1] = 1
 MAX_BYTES = 8 * 1024 * 1024
 MAX_NAME = 200
 MAX_TEXT = 2000
+MAX_FLIPS = 200
+MAX_IDS = 20
+MAX_POINTS = 201
+MAX_HISTORY = 50
 
 
 class Verdict(StrEnum):
@@ -66,6 +70,13 @@ class Decide(StrEnum):
     POINT = "point"
 
 
+class Correction(StrEnum):
+    """How the questions of a family are counted together."""
+
+    HOLM = "holm"
+    MAX_T = "max_t"
+
+
 class Verb(StrEnum):
     """The kinds of limit; one per direction, so that nobody guesses a sign."""
 
@@ -99,7 +110,7 @@ class Task(StrEnum):
 
 
 class Family(StrEnum):
-    """Which questions are corrected together (Holm), per gate and model."""
+    """Which questions are corrected together, per gate and model."""
 
     OVERALL = "overall"
     SLICES = "slices"
@@ -183,6 +194,8 @@ class Check(Model):
     n_needed: Count | None = None
     family: Family = Family.OVERALL
     p: Number | None = None
+    # What replicates of the whole family say of p (max-T), where that correction is configured.
+    p_joint: Number | None = None
     p_adjusted: Number | None = None
     limit: Annotated[dict[Verb, Number], Field(min_length=1, max_length=1)]
     decide: Decide = Decide.INTERVAL
@@ -219,6 +232,74 @@ class GroupRate(Model):
     note: Text | None = None
 
 
+class Flip(Model):
+    """How many rows of a set two models answer differently; `slice` is None for all rows.
+
+    `fixed` were wrong under the baseline and are right now, `broken` the other way round; both are
+    None for regression, where an answer is not right or wrong.
+    """
+
+    slice: dict[Name, Name] | None = None
+    rows: Count
+    changed: Count
+    fixed: Count | None = None
+    broken: Count | None = None
+
+
+class Flips(Model):
+    """Which predictions changed; `broken_ids` only if the configuration declares ids public."""
+
+    overall: Flip
+    slices: Annotated[tuple[Flip, ...], Field(max_length=MAX_FLIPS)] = ()
+    broken_ids: Annotated[tuple[Name, ...], Field(max_length=MAX_IDS)] = ()
+
+
+class CalibrationBin(Model):
+    """Rows of neighbouring scores: their mean score, and how many were positive, with interval."""
+
+    score: Number
+    observed: Number
+    interval: tuple[Number, Number]
+    n: Count
+
+
+class Curves(Model):
+    """What one model's outputs look like, for who would rather look than read.
+
+    `roc` holds (false positive rate, true positive rate), `precision_recall` (recall, precision).
+    `histogram` counts scores (binary) or errors (regression) between neighbouring `edges`;
+    `confusion` counts rows by label (outer) and prediction, in the order of `classes`.
+    """
+
+    roc: Annotated[tuple[tuple[Number, Number], ...], Field(max_length=MAX_POINTS)] = ()
+    precision_recall: Annotated[
+        tuple[tuple[Number, Number], ...], Field(max_length=MAX_POINTS)
+    ] = ()
+    calibration: Annotated[tuple[CalibrationBin, ...], Field(max_length=MAX_POINTS)] = ()
+    edges: Annotated[tuple[Number, ...], Field(max_length=MAX_POINTS)] = ()
+    histogram: Annotated[tuple[Count, ...], Field(max_length=MAX_POINTS)] = ()
+    classes: Annotated[tuple[Name, ...], Field(max_length=MAX_POINTS)] = ()
+    confusion: Annotated[tuple[tuple[Count, ...], ...], Field(max_length=MAX_POINTS)] = ()
+
+
+class HistoryPoint(Model):
+    """One registered version: when, on which data, and the value of each metric."""
+
+    version: Count
+    registered_at: Name
+    data: Digest
+    metrics: dict[Name, Number]
+
+
+class Portrait(Model):
+    """What a reader may look at beside the checks; no verdict rests on it."""
+
+    flips: Flips | None = None
+    candidate: Curves | None = None
+    baseline: Curves | None = None
+    history: Annotated[tuple[HistoryPoint, ...], Field(max_length=MAX_HISTORY)] = ()
+
+
 class GateResult(Model):
     """What one gate found for one model."""
 
@@ -240,22 +321,27 @@ class CandidateInfo(Model):
     rows: Count
 
 
+class DataInfo(Model):
+    """The rows a model was judged on; `label_rate` is the share of positives, or the mean."""
+
+    digest: Digest
+    rows: Count
+    columns: Count
+    label_rate: Number | None = None
+
+
 class BaselineInfo(Model):
-    """A registered version it was held against: the baseline, or the anchor."""
+    """A registered version it was held against: the baseline, or the anchor.
+
+    `data` is what that version was judged on when it was registered.
+    """
 
     ref: Name
     version: int
     digest: Digest
     registered_at: Name
     git_sha: Name | None = None
-
-
-class DataInfo(Model):
-    """The rows both models were judged on."""
-
-    digest: Digest
-    rows: Count
-    columns: Count
+    data: DataInfo | None = None
 
 
 class LedgerInfo(Model):
@@ -276,6 +362,7 @@ class ModelReport(Model):
     anchor: BaselineInfo | None = None
     comparison: Literal["paired", "sketch", "unpaired"] | None = None
     ledger: LedgerInfo | None = None
+    portrait: Portrait = Portrait()
     data: dict[Name, DataInfo] = Field(default_factory=dict)
     notes: tuple[Text, ...] = ()
     gates: tuple[GateResult, ...] = ()

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gates import __version__
 from gates.asked import entered
 from gates.assemble import Question, assemble
 from gates.baselines.local import Registered, Store
+from gates.builtin.stored import Compared
 from gates.config import Config, Gate, ModelConfig
 from gates.decide import blocked, crashed, settle, verdict_of
 from gates.errors import EXIT_BUG, GatesError
 from gates.evidence import Comparison, Evidence, Source
+from gates.joint import jointly
+from gates.portrait import label_rate, label_rate_before, portrait
 from gates.references import Found, find, references
 from gates.report import (
     BaselineInfo,
     CandidateInfo,
+    Correction,
     DataInfo,
     ErrorInfo,
     GateResult,
     ModelReport,
     PolicyInfo,
+    Portrait,
     Report,
     RunInfo,
     ToolInfo,
@@ -33,6 +39,7 @@ from gates.report import (
     worst,
 )
 from gates.tables import Engine
+from gates.waivers import Waiver, applied
 
 Progress = Callable[[str, str, str], None]
 Result = TypeVar("Result")
@@ -40,7 +47,10 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One run: what to judge, from which folder, and whom to tell how far it is."""
+    """One run: what to judge, from which folder, and whom to tell how far it is.
+
+    `frames` are tables in memory that stand for files, by the path that the configuration names.
+    """
 
     config: Config
     root: Path
@@ -48,6 +58,9 @@ class Run:
     info: RunInfo
     progress: Progress
     on_crash: Callable[[Exception], None]
+    waivers: tuple[Waiver, ...] = ()
+    day: date = date.min
+    frames: Mapping[str, Any] = field(default_factory=dict)
 
 
 def run(asked: Run) -> Report:
@@ -58,14 +71,16 @@ def run(asked: Run) -> Report:
         started = time.perf_counter()
         models.append(_judged(asked, name, model))
         durations[bounded(name)] = round(time.perf_counter() - started, 3)
+    waived = applied(models, asked.waivers, on=asked.day)
     return Report(
         tool=ToolInfo(version=__version__),
         verdict=None if all(model.error for model in models) else verdict_of(models),
-        blocked=blocked(models),
+        blocked=blocked(waived.models),
         error=next((model.error for model in models if model.error), None),
         run=asked.info.model_copy(update={"durations": durations}),
-        models=tuple(models),
+        models=waived.models,
         policy=asked.policy,
+        waivers=waived.told,
     )
 
 
@@ -100,7 +115,8 @@ def _judged(asked: Run, name: str, model: ModelConfig) -> ModelReport:
 
 def _judge(asked: Run, report: ModelReport, model: ModelConfig) -> ModelReport:
     found = find(model, store(model, report.model, asked.root))
-    with Engine() as engine:
+    frames = {asked.root / path: frame for path, frame in asked.frames.items()}
+    with Engine(frames=frames) as engine:
         candidate = model.candidate.fetch(asked.root)
         asking = question(asked.config, model, asked.root, candidate)
         evidence = assemble(engine, asking, *references(model, found, asked.root))
@@ -122,6 +138,8 @@ def _filled(
         for name, gate in model.gates.configured().items()
     )
     evaluation = evidence.evaluation
+    versions = store(model, report.model, asked.root).versions() if found.baseline else []
+    drawn = _guarded(asked, lambda: portrait(evidence, _compared(model, evidence), versions))
     return report.model_copy(
         update={
             "verdict": worst([gate.verdict for gate in gates]),
@@ -133,17 +151,26 @@ def _filled(
             "baseline": found.baseline and _baseline_info(found.baseline),
             "anchor": found.anchor and _baseline_info(found.anchor),
             "comparison": _comparison(evidence),
+            # A picture that cannot be drawn decides nothing; whoever looks for it is told.
+            "portrait": Portrait() if isinstance(drawn, ErrorInfo) else drawn,
             "data": {
                 "evaluation": DataInfo(
                     digest=evaluation.digest(evidence.data_columns),
                     rows=evaluation.rows,
                     columns=len(evidence.data_columns),
+                    label_rate=label_rate(evidence),
                 )
             },
-            "notes": evidence.notes,
+            "notes": (*evidence.notes, *([drawn.message] if isinstance(drawn, ErrorInfo) else [])),
             "gates": gates,
         }
     )
+
+
+def _compared(model: ModelConfig, evidence: Evidence) -> Iterator[Compared]:
+    """Yield every slice and group that a gate looks at, again and again."""
+    for gate in model.gates.configured().values():
+        yield from gate.compared(evidence)
 
 
 def _comparison(evidence: Evidence) -> str | None:
@@ -158,15 +185,28 @@ def _baseline_info(found: Registered) -> BaselineInfo:
         digest=record.digest,
         registered_at=record.registered.at,
         git_sha=record.registered.git_sha,
+        data=DataInfo(
+            digest=record.content.evaluation.digest,
+            rows=record.content.evaluation.rows,
+            columns=len(record.content.evaluation.columns),
+            label_rate=label_rate_before(record),
+        ),
     )
 
 
 def _gate(asked: Run, model: str, name: str, gate: Gate, evidence: Evidence) -> GateResult:
     asked.progress(model, name, "running")
-    judged = _guarded(asked, lambda: settle(gate.judge(evidence)))
+    judged = _guarded(asked, lambda: _settled(gate, evidence))
     result = crashed(name, judged) if isinstance(judged, ErrorInfo) else judged
     asked.progress(model, name, result.verdict.value)
     return result
+
+
+def _settled(gate: Gate, evidence: Evidence) -> GateResult:
+    result = settle(gate.judge(evidence))
+    if evidence.policy.correction is Correction.HOLM:
+        return result
+    return settle(jointly(evidence, result, gate.compared(evidence)))
 
 
 def _guarded(asked: Run, work: Callable[[], Result]) -> Result | ErrorInfo:

@@ -51,16 +51,17 @@ class Job:
         return next(line["jobResult"] for line in self.lines if "jobResult" in line)
 
 
-def run_act(program, repository, actions):
+def run_act(program, repository, actions, *options):
     """Run a repository's workflow on a pull request.
 
-    `actions` are the folders in which to find what the workflow uses. What it keeps with our
-    stand-in for upload-artifact is beside the repository, as is act's log.
+    `actions` are the folders in which to find what the workflow uses, `options` more of act's own.
+    What it keeps with our stand-in for upload-artifact is beside the repository, as is act's log.
     """
     place = repository.parent
     kept, event, log = place / "kept", place / "event.json", place / "act.log"
     kept.mkdir()
-    refs = {"number": 17, "head": {"ref": "candidate"}, "base": {"ref": "main"}}
+    sha = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=repository, text=True).strip()
+    refs = {"number": 17, "head": {"ref": "candidate", "sha": sha}, "base": {"ref": "main"}}
     event.write_text(json.dumps({"pull_request": refs}), "utf-8")
     command = [
         # The cache server would listen on this machine's outward address.
@@ -69,6 +70,7 @@ def run_act(program, repository, actions):
         *("--action-cache-path", place / "act"),
         *("--env", f"STUB_KEPT={kept}", "--env", f"STUB_PYTHON={Path(sys.executable).parent}"),
         *(f"--local-repository={uses}={folder}" for uses, folder in actions.items()),
+        *options,
     ]
     environment = os.environ | {MARK: str(place)}
     with log.open("wb") as output:

@@ -1,5 +1,18 @@
 """Strings that somebody could put into a column, a group, a model or a path."""
 
+from gates.report import (
+    CandidateInfo,
+    ErrorInfo,
+    Flip,
+    Flips,
+    GateResult,
+    GroupRate,
+    PolicyInfo,
+    Portrait,
+    RunInfo,
+)
+from tests import reports
+
 MARKER = "model-gates:v1 id=default"
 
 HOSTILE = (
@@ -34,3 +47,54 @@ HOSTILE = (
     "[^1] [x] - [ ] task",
     "",
 )
+
+
+def hostile_report(name):
+    """A report with `name` everywhere a stranger could put one."""
+    bad = name[:200] or " "
+    check = reports.make_check(
+        "fairness/recall",
+        {"max_drop": 0.01},
+        baseline=0.8,
+        candidate=0.7,
+        interval=(-0.2, -0.05),
+        slice={bad: bad},
+    ).model_copy(update={"id": f"fairness/recall:max_drop@{bad}"})
+    unknown = reports.make_check("x/y", {"min": 0.5}, problem=name[:1900] or " ", sensitive=(bad,))
+    gate = reports.make_gate(
+        bad,
+        check,
+        unknown.model_copy(update={"metric": bad}),
+        reports.share("held"),
+        summary=bad,
+        hint=bad,
+        notes=(bad,),
+        groups=(
+            GroupRate(sensitive=(bad,), group={bad: bad}, metric=bad, n=None, note=bad),
+            GroupRate(
+                sensitive=(bad,), group={bad: "another"}, metric="recall", n=5, candidate=0.5
+            ),
+        ),
+    )
+    error = ErrorInfo(kind="bug", exit_code=70, message=bad, where=bad, hint=bad, details=(bad,))
+    model = reports.make_model(
+        gate,
+        GateResult(gate=bad, error=error),
+        model=bad,
+        notes=(bad,),
+        candidate=CandidateInfo(ref=bad, digest=reports.DIGEST, rows=1),
+        portrait=Portrait(flips=flips(bad)),
+    )
+    return reports.make_report(
+        model,
+        run=RunInfo(started="", config=bad),
+        waivers=(bad,),
+        policy=PolicyInfo(digest=reports.DIGEST, source="base", changes=(bad,)),
+    )
+
+
+def flips(bad):
+    """Changed answers in a slice of that name, with the ids of rows that are called so."""
+    overall = Flip(rows=100, changed=40, fixed=10, broken=30)
+    part = Flip(slice={bad: bad}, rows=20, changed=20, fixed=0, broken=20)
+    return Flips(overall=overall, slices=(part,), broken_ids=(bad, "7"))

@@ -25,3 +25,10 @@ def tags(page: str) -> list[str]:
 
     Reader().feed(page)
     return found
+
+
+def shape(page):
+    """The elements of a page but for code spans, of which a name may well have more than one."""
+    return [
+        tag for tag in tags(html(page)) if tag not in ("code", "pre", "pre [('lang', 'console')]")
+    ]

@@ -1,28 +1,36 @@
 """Build reports for tests: real checks, decided by `gates.decide`, in the stories people meet."""
 
+from datetime import date
 from typing import Any
 
 from gates.decide import blocked, crashed, settle, verdict_of
 from gates.errors import GatesError, InputError
 from gates.report import (
     BaselineInfo,
+    CalibrationBin,
     CandidateInfo,
     Check,
     CiInfo,
+    Curves,
     DataInfo,
     Effect,
     ErrorInfo,
     Family,
+    Flip,
+    Flips,
     GateResult,
     GitInfo,
     GroupRate,
+    HistoryPoint,
     ModelReport,
     PolicyInfo,
+    Portrait,
     Report,
     RunInfo,
     ToolInfo,
     worst,
 )
+from gates.waivers import Waiver, applied
 
 DIGEST = "sha256:" + "9f3e0a1b2c3d4e5f" * 4
 
@@ -323,3 +331,135 @@ def two_models() -> Report:
     green = make_model(good_schema(), good_performance(), model="churn")
     red = make_model(good_schema(), fairness(harmed=True), notes=("Compared unpaired.",))
     return make_report(green, red)
+
+
+# --- portraits: what the HTML report draws ---------------------------------------------------
+
+
+def curves(power: float) -> Curves:
+    """Smooth curves of a binary model; the smaller the power, the better the model."""
+    steps = [i / 50 for i in range(51)]
+    bins = [
+        CalibrationBin(score=s, observed=s**power, interval=(s**power * 0.95, s**power), n=1628)
+        for s in (0.05 + i / 10 for i in range(10))
+    ]
+    return Curves(
+        roc=tuple((x, x**power) for x in steps),
+        precision_recall=tuple((x, 1.0 - x / 2 * power) for x in steps),
+        calibration=tuple(bins),
+        edges=tuple(i / 20 for i in range(21)),
+        histogram=tuple(round(1500 * (1 - i / 20) ** (1 / power)) for i in range(20)),
+        classes=("no", "yes"),
+        confusion=((11_000 + round(900 * power), 1_435), (round(1_500 * power), 2_100)),
+    )
+
+
+def portrait() -> Portrait:
+    """Every picture of a binary model: two models, twelve slices, seven versions."""
+    slices = [
+        Flip(slice={"region": f"r{i:02}"}, rows=900 + i, changed=40 + i, fixed=15 + i, broken=25)
+        for i in range(12)
+    ]
+    versions = [
+        HistoryPoint(
+            version=11 + i,
+            registered_at=f"2026-{i + 4:02}-02T09:30:00Z",
+            data="sha256:" + ("a1b2c3d4" if i > 2 else "5e6f7a8b") * 8,
+            metrics={"roc_auc": 0.89 + i / 250, "log_loss": 0.34 - i / 250},
+        )
+        for i in range(7)
+    ]
+    flips = Flips(
+        overall=Flip(rows=16281, changed=753, fixed=402, broken=351),
+        slices=tuple(slices),
+        broken_ids=("A-17", "A-90"),
+    )
+    return Portrait(
+        flips=flips, candidate=curves(0.2), baseline=curves(0.25), history=tuple(versions)
+    )
+
+
+def portrayed() -> Report:
+    """A blocked model with all that there is to look at."""
+    gates = good_schema(), good_performance(), fairness(harmed=True)
+    return make_report(make_model(*gates, portrait=portrait()))
+
+
+def portrayed_regression() -> Report:
+    """A model of numbers: no classes, answers that are near rather than right."""
+    flips = Flips(
+        overall=Flip(rows=400, changed=399),
+        slices=(Flip(slice={"region": "north"}, rows=90, changed=90),),
+    )
+    edges = tuple(float(i) for i in range(-5, 6))
+    drawn = [Curves(edges=edges, histogram=(1, 4, 20, 60, 110, 115, 62, 19, 6, 3)) for _ in "ab"]
+    check = make_check(
+        "performance/rmse",
+        {"max_rise": 100.0},
+        baseline=12_345.6,
+        candidate=12_399.9,
+        interval=(-20.0, 130.0),
+        n=400,
+    )
+    points = [
+        HistoryPoint(version=1, registered_at="2026-04-02", data=DIGEST, metrics={"rmse": 13_000.0})
+    ]
+    drawn_portrait = Portrait(
+        flips=flips, candidate=drawn[0], baseline=drawn[1], history=tuple(points)
+    )
+    gate = make_gate("performance", check)
+    return make_report(make_model(gate, task="regression", portrait=drawn_portrait))
+
+
+def fifty_slices() -> Report:
+    """Fifty slices by two metrics; every fifth falls."""
+    checks = [
+        make_check(
+            f"performance/{metric}@branch=branch {i:02}",
+            {"max_drop": 0.02},
+            baseline=0.80,
+            candidate=0.80 - (0.06 if i % 5 == 0 else 0.0),
+            interval=(-0.066, -0.054) if i % 5 == 0 else (-0.01, 0.01),
+            n=300 + i,
+        )
+        for metric in ("recall", "precision")
+        for i in range(50)
+    ]
+    return make_report(make_model(good_schema(), make_gate("performance", *checks)))
+
+
+def twelve_models() -> Report:
+    """A repository of many models; the last is blocked."""
+    models = [
+        make_model(good_schema(), good_performance(), model=f"model-{i:02}", portrait=portrait())
+        for i in range(11)
+    ]
+    return make_report(*models, make_model(fairness(harmed=True), model="model-11"))
+
+
+def waived() -> Report:
+    """A red check that somebody answers for until a day, and what is told of waivers."""
+    model = make_model(good_schema(), fairness(harmed=True))
+    (red,) = (c for gate in model.gates for c in gate.checks if c.effect is Effect.BLOCK)
+    waiver = Waiver(
+        rule=red.id, reason="labels are late, MLG-31", owner="@lead", expires="2026-12-01"
+    )
+    found = applied([model], [waiver], on=date(2026, 11, 21))
+    return make_report(*found.models, waivers=found.told)
+
+
+STORIES = {
+    "all_green": all_green,
+    "one_red": one_red,
+    "forty_red": many_red,
+    "inconclusive": inconclusive,
+    "no_baseline": no_baseline,
+    "bad_input": bad_input,
+    "two_models": two_models,
+    "mixed": mixed,
+    "waived": waived,
+    "fifty_slices": fifty_slices,
+    "twelve_models": twelve_models,
+    "portrayed": portrayed,
+    "portrayed_regression": portrayed_regression,
+}

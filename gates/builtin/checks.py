@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from gates.builtin.parts import Part
 from gates.builtin.stored import stored as stored_baseline
+from gates.decide import threshold
 from gates.errors import InputError
 from gates.limits import Policies
-from gates.report import Check, Family, Verb
+from gates.report import Check, Family, Verb, significant
 from gates.stats.catalogue import METRICS, Needs
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 class Pair:
     """One metric on one set of rows for both models, or why there is none.
 
-    `unpaired` is the interval of the change where the baseline's rows are not here.
+    `unpaired` is the interval of the change where the baseline's rows are not here. `sampled` says
+    that the influence is that of some rows, which stand for all.
     """
 
     metric: str
@@ -36,6 +38,7 @@ class Pair:
     stored: float | None = None
     unpaired: Interval | None = None
     clusters: NDArray[np.int32] | None = None
+    sampled: bool = False
     candidate_problem: str | None = None
     baseline_problem: str | None = None
 
@@ -75,32 +78,41 @@ def measure_pair(
 ) -> Pair:
     """Measure a catalogue metric on the rows of `index` (all: None), with an influence per row."""
     part = Part(evidence=evidence, index=index)
-    return _measured_pair(part, metric, beta, by_cell=False)
+    return _measured_pair(part, metric, beta)
 
 
-def measure_part(part: Part, metric: str, *, beta: float = 1.0) -> Pair:
+def measure_part(part: Part, metric: str, *, beta: float = 1.0, some: bool = True) -> Pair:
     """Measure a catalogue metric on a part for both models, by cells where they say it all.
 
-    Value and intervals are those of `measure_pair`; what an influence belongs to may be a cell.
+    The value is that of `measure_pair`. What an influence belongs to may be a cell, which gives the
+    same interval, or (unless `some` is false) one of some rows out of very many, which gives it
+    to within a percent.
     """
     from gates.stats.metrics import goes_by_cell
 
     # Rows of one cell may be of different clusters.
     by_cell = goes_by_cell(metric) and part.evidence.clusters is None
-    return _measured_pair(part, metric, beta, by_cell=by_cell)
+    return _measured_pair(part, metric, beta, by_cell=by_cell, some=some)
 
 
-def _measured_pair(part: Part, metric: str, beta: float, *, by_cell: bool) -> Pair:
+def _measured_pair(
+    part: Part, metric: str, beta: float, *, by_cell: bool = False, some: bool = False
+) -> Pair:
     evidence = part.evidence
     if part.withheld:
         small = f"fewer than {evidence.policy.min_count} rows: numbers are withheld"
         return Pair(metric=metric, n=part.size, candidate_problem=small, baseline_problem=small)
     require_scores(metric, evidence)
+    sampled = part.sampled(metric) if some else None
     models = part.cells if by_cell else part.models
-    candidate, candidate_problem = _measured(metric, models[0], beta)
+    both: list[tuple[Measured | None, str | None]] = [(one, None) for one in sampled or ()]
+    both = both or [_measured(metric, rows, beta) for rows in models]
+    candidate, candidate_problem = both[0]
+    candidate = _drawn(part, metric, candidate, by_cell=by_cell)
     baseline, baseline_problem, stored, unpaired = None, None, None, None
     if evidence.baseline is not None:
-        baseline, baseline_problem = _measured(metric, models[1], beta)
+        baseline, baseline_problem = both[1]
+        baseline = _drawn(part, metric, baseline, by_cell=by_cell)
         stored = baseline.value if baseline else None
     elif evidence.record is not None:
         left = stored_baseline(part, metric, beta, candidate)
@@ -113,6 +125,7 @@ def _measured_pair(part: Part, metric: str, beta: float, *, by_cell: bool) -> Pa
         stored=stored,
         unpaired=unpaired,
         clusters=part.clusters,
+        sampled=sampled is not None,
         candidate_problem=candidate_problem,
         baseline_problem=baseline_problem,
     )
@@ -135,6 +148,20 @@ def _measured(metric: str, rows: Rows, beta: float) -> tuple[Measured | None, st
         return measure(metric, rows, beta=beta), None
     except Undefined as undefined:
         return None, f"{metric} is undefined here: {undefined.reason}"
+
+
+def _drawn(part: Part, metric: str, measured: Measured | None, *, by_cell: bool) -> Measured | None:
+    """Return the same, to be resampled by the hashes of its rows; cells have none."""
+    from gates.stats.bootstrap import drawn
+
+    evidence = part.evidence
+    if measured is None or measured.resampled is None or by_cell:
+        return measured
+    if evidence.anchor is not None:
+        # The engine is asked now, while all rows are measured, and not by threads at once.
+        _ = evidence.anchor.hashes
+    hashes = evidence.hashes if part.index is None else evidence.hashes[part.index]
+    return drawn(measured, hashes, seed=evidence.policy.seed, metric=metric)
 
 
 def part_numbers(part: Part, pair: Pair, verb: Verb, beta: float) -> Numbers:
@@ -174,6 +201,8 @@ def pair_numbers(evidence: Evidence, pair: Pair, verb: Verb) -> Numbers:
             interval = paired(
                 pair.baseline, pair.candidate, confidence=confidence, clusters=pair.clusters
             )
+    if pair.sampled and interval is not None:
+        interval = replace(interval, method=f"{interval.method}, sampled")
     return Numbers(
         n=pair.n, baseline=pair.stored, candidate=candidate, interval=interval, problem=problem
     )
@@ -195,7 +224,7 @@ def check(evidence: Evidence, rule: Rule, verb: Verb, bound: float, numbers: Num
     of: Literal["delta", "candidate"] = "delta" if verb.needs_baseline else "candidate"
     both = numbers.baseline is not None and numbers.candidate is not None
     interval = numbers.interval
-    return Check(
+    measured = Check(
         id=rule.id(verb),
         metric=rule.metric,
         slice=dict(rule.slice) if rule.slice is not None else None,
@@ -219,3 +248,7 @@ def check(evidence: Evidence, rule: Rule, verb: Verb, bound: float, numbers: Num
         problem=numbers.problem,
         skip=numbers.skip,
     )
+    limit = threshold(measured)
+    if interval is None or interval.p is None or limit is None:
+        return measured
+    return measured.model_copy(update={"p": significant(interval.p(limit))})

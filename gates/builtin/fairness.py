@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, StrictInt, StrictStr
 
-from gates.builtin.checks import Numbers, Rule, check, measure_pair, pair_numbers
+from gates.builtin.checks import Numbers, Rule, check, measure_part, pair_numbers
 from gates.builtin.parted import Parted, group_rates
 from gates.builtin.stored import Compared
 from gates.limits import (
@@ -110,7 +109,13 @@ class Fairness(Policies):
             columns = (spec,) if isinstance(spec, str) else spec
             for part in evidence.groups(columns):
                 for rate, beta in self._betas():
-                    yield Compared(metric=rate, beta=beta, place=part.name, index=part.index)
+                    yield Compared(
+                        metric=rate,
+                        beta=beta,
+                        place=part.name,
+                        values=part.values,
+                        index=part.index,
+                    )
 
     def judge(self, evidence: Evidence) -> GateResult:
         """Measure every group and disparity. Raises InputError for unknown columns."""
@@ -174,7 +179,7 @@ class Fairness(Policies):
         numbers: dict[bool, dict[bool, Numbers]] = {}
         for verb, bound in limits.given().items():
             if verb.needs_anchor not in numbers:
-                held = replace(parted, evidence=parted.evidence.against(verb))
+                held = parted.against(verb)
                 numbers[verb.needs_anchor] = held.disparity(found, limits.beta or 1.0)
             measured = numbers[verb.needs_anchor][verb.needs_baseline]
             yield check(parted.evidence, rule, verb, bound, measured)
@@ -182,7 +187,7 @@ class Fairness(Policies):
     def _each_group(self, parted: Parted, name: str, limits: FairnessLimits) -> Iterator[Check]:
         evidence = parted.evidence
         family = Family.SLICES if len(parted.columns) == 1 else Family.INTERSECTIONS
-        for part in parted.parts:
+        for part, group in zip(parted.parts, parted.groups, strict=True):
             rule = Rule(
                 gate=self.gate,
                 metric=name,
@@ -192,7 +197,7 @@ class Fairness(Policies):
                 sensitive=parted.names,
                 policies=(limits, self),
             )
-            pair = measure_pair(evidence, name, part.index, beta=limits.beta or 1.0)
+            pair = measure_part(group, name, beta=limits.beta or 1.0)
             for verb, bound in limits.given().items():
                 yield check(evidence, rule, verb, bound, pair_numbers(evidence, pair, verb))
 

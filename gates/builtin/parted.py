@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from gates.builtin.checks import Numbers, Pair, measure_pair, no_baseline
+from gates.builtin.checks import Numbers, Pair, measure_part, no_baseline
 from gates.builtin.parts import Part
 from gates.builtin.stored import Blocked, blocked
 from gates.errors import GatesError
-from gates.report import Family, GroupRate, bounded
+from gates.report import Family, GroupRate, Verb, bounded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +42,7 @@ class _Side:
         return self.spreading.value if self.spreading else None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Parted:
     """The evaluation set, parted into the groups of one sensitive set."""
 
@@ -69,15 +70,26 @@ class Parted:
         """Return how many rows are in a group."""
         return sum(len(part.index) for part in self.parts)
 
+    @cached_property
+    def groups(self) -> tuple[Part, ...]:
+        """Return each group's rows, which all rates share: they are counted once."""
+        return tuple(Part(evidence=self.evidence, index=part.index) for part in self.parts)
+
     def of_size(self, least: int) -> Parted:
         """Return the same without the groups that have fewer rows than `least`."""
         parts = tuple(part for part in self.parts if len(part.index) >= least)
-        return Parted(evidence=self.evidence, columns=self.columns, parts=parts)
+        return self if len(parts) == len(self.parts) else replace(self, parts=parts)
+
+    def against(self, verb: Verb) -> Parted:
+        """Return the same as it is held against what a limit is on a change from."""
+        evidence = self.evidence.against(verb)
+        return self if evidence is self.evidence else replace(self, evidence=evidence)
 
     def disparity(self, found: Disparity, beta: float) -> dict[bool, Numbers]:
         """Return the numbers of a disparity: on its own (False), and of its change (True)."""
+        # A gap's method does not tell of its two sides, so both are measured on all rows.
         measured = {
-            rate: [measure_pair(self.evidence, rate, part.index, beta=beta) for part in self.parts]
+            rate: [measure_part(part, rate, beta=beta, some=False) for part in self.groups]
             for rate in found.rates
         }
         candidate = self._side(found, measured, "candidate", beta)
@@ -119,12 +131,12 @@ class Parted:
 
         The candidate's own disparity stays what it is by its rows.
         """
-        parts = [Part(evidence=self.evidence, index=part.index) for part in self.parts]
-        both = {rate: [blocked(part, rate, beta) for part in parts] for rate in found.rates}
+        both = {rate: [blocked(part, rate, beta) for part in self.groups] for rate in found.rates}
         held = {rate: [one for one in listed if one is not None] for rate, listed in both.items()}
-        missing = len(parts) - min(len(listed) for listed in held.values())
+        groups = len(self.groups)
+        missing = groups - min(len(listed) for listed in held.values())
         if missing or candidate.problem:
-            why = f"its sketch has no sums for {missing} of {len(parts)} groups (too small, or new)"
+            why = f"its sketch has no sums for {missing} of {groups} groups (too small, or new)"
             return _Side(problem=why), candidate
         baseline = self._side(found, held, "baseline", beta)
         rates = {rate: [one.candidate for one in listed] for rate, listed in held.items()}
@@ -173,31 +185,38 @@ class Parted:
 
     def _agree(self, found: Disparity, ours: float, which: str, beta: float) -> None:
         """Hold our number against Fairlearn's own: a difference is a bug of ours."""
-        import numpy as np
-
         from gates.stats.definitions import fairlearn_value
 
-        rows: Rows | None = getattr(self.evidence, which)
-        if rows is None:
-            return  # only a sketch is left of them
-        index = np.concatenate([part.index for part in self.parts])
-        codes = np.repeat(np.arange(len(self.parts)), [len(part.index) for part in self.parts])
-        theirs = fairlearn_value(found.name, rows.take(index), codes, beta=beta)
+        if getattr(self.evidence, which) is None:
+            return  # only a sketch is left of its rows
+        rows, codes = self._coded(found, 0 if which == "candidate" else 1)
+        theirs = fairlearn_value(found.name, rows, codes, beta=beta)
         if not math.isclose(ours, theirs, rel_tol=_AGREEMENT, abs_tol=_AGREEMENT):
             raise GatesError(
                 f"{found.name} came out as {ours!r}, Fairlearn says {theirs!r}",
                 hint="Please report this: it is a bug in Model Gates.",
             )
 
+    def _coded(self, found: Disparity, model: int) -> tuple[Rows, NDArray[np.intp]]:
+        """Return a model's rows in groups, as cells where those say it all, and their groups."""
+        import numpy as np
+
+        from gates.stats.cells import together
+        from gates.stats.metrics import goes_by_cell
+
+        by_cell = all(goes_by_cell(rate) for rate in found.rates)
+        listed = [(part.cells if by_cell else part.models)[model] for part in self.groups]
+        return together(listed), np.repeat(np.arange(len(listed)), [len(rows) for rows in listed])
+
 
 def group_rates(parted: Parted, rates: tuple[str, ...], min_group: int) -> Iterator[GroupRate]:
     """Yield each rate of each group; of groups below the privacy floor only the name."""
     evidence = parted.evidence
-    for part in parted.parts:
+    for part, group in zip(parted.parts, parted.groups, strict=True):
         withheld = len(part.index) < evidence.policy.min_count
         small = len(part.index) < min_group
         for rate in rates:
-            pair = measure_pair(evidence, rate, part.index)
+            pair = measure_part(group, rate, some=False)
             note = pair.candidate_problem or (
                 f"fewer than {min_group} rows: not judged" if small else None
             )

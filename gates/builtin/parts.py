@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gates.evidence import Evidence
-    from gates.stats.metrics import Rows
+    from gates.stats.metrics import Measured, Rows
+    from gates.stats.sampled import Many
 
 _THREADS = 4
 
@@ -47,6 +48,24 @@ class Part:
         every = slice(None) if self.index is None else self.index
         # All rows are views, too: what metrics work out on them must not outlive the part.
         return tuple(rows.take(every) for rows in self.evidence.models)
+
+    @cached_property
+    def many(self) -> tuple[Many, ...] | None:
+        """Return the same with some rows that stand for all in an interval; None: no need."""
+        from gates.stats.sampled import MANY, sampled
+
+        # The sum over a cluster is that of all its rows.
+        if self.size <= MANY or self.evidence.clusters is not None:
+            return None
+        return sampled(self.models)
+
+    def sampled(self, metric: str) -> tuple[Measured, ...] | None:
+        """Return both models' metric with the influence of some rows; None: it takes all."""
+        from gates.stats.sampled import VALUES, measure_many
+
+        if metric not in VALUES or self.many is None:
+            return None
+        return measure_many(metric, self.many)
 
     @cached_property
     def cells(self) -> tuple[Rows, ...]:

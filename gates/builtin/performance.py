@@ -142,7 +142,13 @@ class Performance(Policies):
         for _, parts in self._slices(evidence):
             for part in parts:
                 for name, beta in sliced.items():
-                    yield Compared(metric=name, beta=beta, place=part.name, index=part.index)
+                    yield Compared(
+                        metric=name,
+                        beta=beta,
+                        place=part.name,
+                        values=part.values,
+                        index=part.index,
+                    )
 
     def judge(self, evidence: Evidence) -> GateResult:
         """Measure every metric overall and in every slice. InputError for unknown columns."""

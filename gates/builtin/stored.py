@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from statistics import NormalDist
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,11 +25,15 @@ _NOT_HELD = (
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Compared:
-    """What a gate measures of the baseline: a metric, at a β, on some rows (all: None)."""
+    """What a gate measures of the baseline: a metric, at a β, on some rows (all: None).
+
+    `values` are those of the slice, and `place` is its name, as in a rule id.
+    """
 
     metric: str
     beta: float = 1.0
     place: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
     index: NDArray[np.intp] | None = None
 
 
@@ -111,8 +115,13 @@ def _fact(part: Part, metric: str, beta: float) -> tuple[float | None, float | N
 def _unpaired(
     part: Part, candidate: Measured | None, value: float, se: float | None
 ) -> Interval | None:
-    """Return the interval of the change as if between two samples: wider than a paired one."""
+    """Return the interval of the change as if between two samples: wider than a paired one.
+
+    Newcombe's for a rate, whose stored error tells how many rows it is of; else both errors add up
+    in squares. A rate of 0 or 1 has a stored error of 0, which is no knowledge: it has none.
+    """
     from gates.stats.intervals import Interval, single
+    from gates.stats.score_intervals import newcombe, normal_quantile, wilson
 
     confidence = part.evidence.policy.confidence
     if candidate is None or se is None:
@@ -120,7 +129,14 @@ def _unpaired(
     own = single(candidate, confidence=confidence, clusters=part.clusters)
     if own is None:
         return None
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    if candidate.rate is not None and part.clusters is None:
+        if se == 0.0:
+            return None
+        size = round(value * (1.0 - value) / se**2)
+        theirs = wilson(round(value * size), size, confidence=confidence)
+        low, high = newcombe(candidate.value, (own.low, own.high), value, theirs)
+        return Interval(low=low, high=high, method="unpaired newcombe")
+    z = normal_quantile(confidence)
     half = z * math.hypot((own.high - own.low) / (2 * z), se)
     delta = candidate.value - value
     return Interval(low=delta - half, high=delta + half, method="unpaired")

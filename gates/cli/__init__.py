@@ -12,6 +12,7 @@ import typer
 from gates import __version__
 from gates.cli.baseline import baseline_app
 from gates.cli.judge import report, run
+from gates.cli.power import power
 from gates.cli.setup import demo, init, schema, validate
 
 app = typer.Typer(
@@ -57,6 +58,7 @@ def main(
 app.command()(run)
 app.command()(validate)
 app.command()(init)
+app.command()(power)
 app.add_typer(baseline_app, name="baseline")
 app.command()(report)
 app.command()(schema)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import shutil
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +18,7 @@ from gates.yaml_source import suggestion
 
 if TYPE_CHECKING:
     from gates.report import ErrorInfo, Report, RunInfo
+    from gates.waivers import Waiver
 
 ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", help="The configuration file.", show_default=True)
@@ -66,11 +67,75 @@ def run(
     raise typer.Exit(report.exit_code)
 
 
+class Comment(StrEnum):
+    """When a pull request gets a comment (`reporters.publish.place.When`)."""
+
+    CHANGES = "changes"
+    FAILURES = "failures"
+    ALWAYS = "always"
+    OFF = "off"
+
+
 def report(
+    ctx: typer.Context,
     file: Annotated[Path, typer.Argument(help="A report.json.")],
-    to: Annotated[str, typer.Option(help="What to render it to.")] = "console",
+    to: Annotated[
+        str, typer.Option(help="What to render it to, or where on GitHub to publish it.")
+    ] = "console",
+    comment: Annotated[
+        Comment, typer.Option(help="When a pull request gets a comment.")
+    ] = Comment.CHANGES,
+    slug: Annotated[
+        str | None, typer.Option(help="Tells apart what several configurations publish.")
+    ] = None,
+    pull_request: Annotated[
+        int | None, typer.Option(min=1, help="The pull request, where the event does not say.")
+    ] = None,
+    author: Annotated[
+        str | None, typer.Option(help="The login that the token of an app writes as.")
+    ] = None,
+    require_post: Annotated[
+        bool, typer.Option("--require-post", help="Exit with 4 when it can not be published.")
+    ] = False,
+    template: Annotated[
+        Path | None, typer.Option(help="A template that replaces blocks of the Markdown.")
+    ] = None,
 ) -> None:
-    """Render a report.json; exit with 0 whatever its verdict."""
+    """Render or publish a report.json; exit with 0 whatever its verdict."""
+    found = _read(file)
+    override = None if template is None else _override(template, to)
+    if to == "sarif":
+        from gates.cli.publish import rule_lines
+        from reporters.render import sarif
+
+        typer.echo(sarif.render(found, lines=rule_lines(ctx.obj.environ, found)), nl=False)
+        return
+    if not to.startswith("github-"):
+        typer.echo(_rendered(found, to, override), nl=False)
+        return
+    from gates.cli.publish import Choice, publish, summarise
+    from reporters.publish.place import When
+    from reporters.publish.registry import PUBLISHERS
+
+    if to == "github-summary":
+        page = _rendered(found, to, override)
+        summarise(ctx.obj.environ, page, require_post=require_post)
+    elif to in PUBLISHERS:
+        choice = Choice(
+            when=When(comment),
+            slug=slug,
+            pull=pull_request,
+            author=author,
+            require_post=require_post,
+            override=override,
+        )
+        publish(ctx.obj.environ, found, to, choice)
+    else:
+        raise _unknown(to)
+
+
+def _read(file: Path) -> Report:
+    """Return the report in a file, of bounded size and of our schema."""
     from pydantic import ValidationError
 
     from gates.report import MAX_BYTES, load
@@ -83,14 +148,13 @@ def report(
     if len(raw) > MAX_BYTES:
         raise InputError(f"larger than {MAX_BYTES:,} bytes: not a report", where=str(file))
     try:
-        found = load(raw)
+        return load(raw)
     except ValidationError as error:
         raise InputError(
             f"not a report of schema 1: {error.error_count()} problem(s)",
             where=str(file),
             hint="`model-gates run --out DIR` writes DIR/report.json.",
         ) from error
-    typer.echo(_rendered(found, to), nl=False)
 
 
 def _report(
@@ -101,9 +165,11 @@ def _report(
     from gates.report import PolicyInfo
 
     info = _run_info(ctx.obj.environ, path)
+    today = datetime.fromisoformat(info.started).date()
     try:
         config, source = load(path)
         config = select(config, models, gates)
+        waivers = _waivers(path.parent, today)
     except GatesError as error:
         return refused(error, info)
     # Only now: a configuration that is wrong is refused before any data library is loaded.
@@ -118,13 +184,23 @@ def _report(
             info=info,
             progress=_progress,
             on_crash=lambda error: write_debug(ctx.obj.debug, error),
+            waivers=waivers,
+            day=today,
         )
     )
 
 
+def _waivers(folder: Path, today: date) -> tuple[Waiver, ...]:
+    """Return the waivers beside the configuration, if there is such a file."""
+    from gates.waivers import WAIVERS_NAME, load
+
+    path = folder / WAIVERS_NAME
+    return load(path, on=today) if path.exists() or path.is_symlink() else ()
+
+
 def _run_info(environ: dict[str, str], config: Path) -> RunInfo:
     from gates.git import head
-    from gates.github import ci_info, git_info, in_actions
+    from gates.github.context import ci_info, git_info, in_actions
     from gates.report import GitInfo, RunInfo, bounded
 
     return RunInfo(
@@ -155,15 +231,44 @@ def _write(report: Report, out: Path) -> tuple[Path, Path]:
     return as_json, as_markdown
 
 
-def _rendered(report: Report, to: str) -> str:
-    from reporters.render.registry import RENDERERS
+def _override(path: Path, to: str) -> str:
+    """Return the text of a team's template; ConfigError where it cannot be used."""
+    from reporters.render.registry import MARKDOWN
+    from reporters.render.template import MAX_OVERRIDE
+
+    if to not in (*MARKDOWN, "github-comment"):
+        raise ConfigError(
+            f"`{to}` takes no template",
+            where="--template",
+            hint=f"These do: {', '.join(MARKDOWN)}, github-comment.",
+        )
+    try:
+        with path.open("rb") as opened:
+            return opened.read(MAX_OVERRIDE + 1).decode()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ConfigError(f"cannot read the template: {why}", where=str(path)) from error
+
+
+def _rendered(report: Report, to: str, override: str | None = None) -> str:
+    from reporters.render.registry import MARKDOWN, RENDERERS
 
     if to not in RENDERERS:
-        hint = suggestion(to, RENDERERS) or f"There are: {', '.join(RENDERERS)}."
-        raise ConfigError(f"nothing renders to `{to}`", where="--to", hint=hint)
+        raise _unknown(to)
+    if override is not None:
+        return MARKDOWN[to](report, override=override)
     if to == "console":
         return _for_terminal(report)
     return RENDERERS[to](report)
+
+
+def _unknown(to: str) -> ConfigError:
+    from reporters.publish.registry import PUBLISHERS
+    from reporters.render.registry import RENDERERS
+
+    names = (*RENDERERS, *PUBLISHERS)
+    hint = suggestion(to, names) or f"There are: {', '.join(names)}."
+    return ConfigError(f"nothing renders to `{to}`", where="--to", hint=hint)
 
 
 def _for_terminal(report: Report) -> str:
@@ -180,7 +285,7 @@ def _error_text(error: ErrorInfo) -> str:
 
 
 def _tell_github(environ: dict[str, str], report: Report, path: Path) -> None:
-    from gates.github import write_outputs, write_summary
+    from gates.github.commands import write_outputs, write_summary
     from gates.report import Verdict
 
     checks = [c for m in report.models for g in m.gates for c in g.checks]

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from gates.builtin.checks import measure_pair
 from gates.evidence import Evidence, Policy, Slice
+from gates.power.expected import expected
 from gates.report import Task
 from gates.starter.guess import Meaning
 from gates.starter.yaml_text import entry, flow, remark, scalar, shown
@@ -17,15 +19,18 @@ from gates.stats.catalogue import METRICS, Better, Needs
 from gates.stats.intervals import single
 from gates.stats.metrics import Undefined, measure
 from gates.stats.power import (
+    ASSUMED,
     ASSUMED_CORRELATION,
     ASSUMED_DISCORDANCE,
     Aim,
     expected_variance,
+    gap_arm,
     paired_rate_variance,
     round_out,
     round_up,
     rows_needed,
     smallest_margin,
+    variance_of,
 )
 from gates.where import parse as parse_where
 
@@ -117,19 +122,18 @@ def _metric(evidence: Evidence, name: str, parts: Sequence[Slice]) -> tuple[str,
 
 def _in_slices(evidence: Evidence, name: str, parts: Sequence[Slice], key: str) -> dict[str, float]:
     """Return the limit that every slice can decide, or none when one of them hardly can."""
-    widest = max(_margin(evidence, name, part) or math.inf for part in parts)
+    widest = max(_margin(evidence, name, part) for part in parts)
     most = _WIDEST_SLICE_LIMIT if METRICS[name].high is not None else sys.float_info.max
     return {key: round_up(widest)} if widest <= most else {}
 
 
-def _margin(evidence: Evidence, name: str, part: Slice) -> float | None:
-    """Return the smallest change of a metric that the rows of a part can decide."""
-    clusters = None if evidence.clusters is None else evidence.clusters[part.index]
-    try:
-        variance = expected_variance(measure(name, evidence.candidate.take(part.index)), clusters)
-    except Undefined:
-        return None
-    return None if variance is None else smallest_margin(variance, len(part.index), _AIM)
+def _margin(evidence: Evidence, name: str, part: Slice) -> float:
+    """Return the smallest change of a metric that the rows of a part can decide; else infinity."""
+    held = expected(measure_pair(evidence, name, part.index), ASSUMED, _AIM.confidence)
+    if held.arm is None:
+        return math.inf
+    rows = len(part.index)
+    return smallest_margin(variance_of(held.arm, rows, _AIM.confidence), rows, _AIM)
 
 
 def _slices(meaning: Meaning, evidence: Evidence) -> tuple[list[str], list[Slice], list[str]]:
@@ -217,9 +221,10 @@ def _fair_metric(
     widest = 0.0
     for parts in judged:
         for rate in rates:
-            margins = sorted(_margin(evidence, rate, part) or math.inf for part in parts)
-            # A difference is between two groups: their errors add up, in squares.
-            widest = max(widest, math.hypot(*margins[-1 if verb.endswith("group") else -2 :]))
+            margins = [_margin(evidence, rate, part) for part in parts]
+            each = verb.endswith("group")
+            apart = max(margins) if each else gap_arm(margins, _AIM, rates=len(rates))
+            widest = max(widest, apart)
     if not 0.0 < widest < math.inf:
         return ""
     limit = round_up(widest)

@@ -33,7 +33,10 @@ class Needs(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """One metric: its name, which way is better, what it reads, and its scikit-learn definition."""
+    """One metric: its name, which way is better, what it reads, and its scikit-learn definition.
+
+    An `extreme` hangs on single rows, so that no resampling tells how certain it is.
+    """
 
     name: str
     tasks: frozenset[Task]
@@ -42,6 +45,7 @@ class Metric:
     low: float | None = 0.0
     high: float | None = 1.0
     definition: str = ""
+    extreme: bool = False
 
 
 BINARY = frozenset({Task.BINARY})
@@ -112,6 +116,7 @@ METRICS: dict[str, Metric] = {
         _ranking("average_precision", BINARY, "average_precision_score"),
         _loss("log_loss", CLASSES, "log_loss", None),
         _loss("brier", CLASSES, "brier_score_loss", 2.0),
+        _loss("calibration_error", BINARY, "Kumar, Liang & Ma 2019, 15 bins of equal mass", 1.0),
         *_averages("precision"),
         *_averages("recall"),
         *_averages("f1"),
@@ -124,7 +129,15 @@ METRICS: dict[str, Metric] = {
         _loss("rmse", REGRESSION, "root_mean_squared_error", None),
         _loss("mape", REGRESSION, "mean_absolute_percentage_error", None),
         _loss("median_ae", REGRESSION, "median_absolute_error", None),
-        _loss("max_error", REGRESSION, "max_error", None),
+        _loss("p90_ae", REGRESSION, "numpy.quantile(0.9) of the absolute error", None),
+        Metric(
+            name="max_error",
+            tasks=REGRESSION,
+            better=Better.LOWER,
+            high=None,
+            definition="max_error",
+            extreme=True,
+        ),
         Metric(
             name="r2",
             tasks=REGRESSION,

@@ -7,8 +7,8 @@ for the rows they count (`Rows.weight`) and go through the same metrics and inte
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -48,6 +48,16 @@ def cells(models: Sequence[Rows]) -> Cells:
         code *= classes
         code += rows.prediction.astype(code.dtype)
     return Cells(code=code, classes=classes, models=len(models))
+
+
+def together(parts: Sequence[Rows]) -> Rows:
+    """Return the entries of several parts as one, in the order of the parts."""
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(rows, name) for rows in parts])
+        for name in ("label", "prediction", "score", "weight")
+        if getattr(parts[0], name) is not None
+    }
+    return replace(parts[0], rank=None, **columns)
 
 
 def grouped(columns: Sequence[Numbers]) -> list[Numbers]:

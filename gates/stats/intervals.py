@@ -1,19 +1,30 @@
 """Intervals of one model's metric, and of the paired difference between two models.
 
 Proportions get a score interval (Wilson, Tango). Everything else gets the delta method on its
-influence, with Student's t while there are few independent units, and with clusters summed first.
+influence, with Student's t while there are few independent units, and with clusters summed first;
+or, where a metric says how it is resampled, the block bootstrap.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gates.stats.bootstrap import METHOD, change_interval, own_interval
 from gates.stats.measured import count_of, size_of
-from gates.stats.score_intervals import normal_quantile, tango, wilson
+from gates.stats.score_intervals import (
+    normal_p,
+    normal_quantile,
+    tango,
+    tango_p,
+    wilson,
+    wilson_p,
+)
 
 if TYPE_CHECKING:
     from gates.stats.arrays import Counts, Floats, Numbers
@@ -25,11 +36,16 @@ FEW_DISCORDANT = 30
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """A two-sided interval, and the method that made it."""
+    """A two-sided interval, the method that made it, and what that says of any value.
+
+    `p` takes a value and returns 1 - the confidence at which the interval just reaches it. Beyond
+    `confidence` a score interval does not shrink like a normal one, nor does Student's t.
+    """
 
     low: float
     high: float
     method: str
+    p: Callable[[float], float] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,11 +70,15 @@ def single(
     """Return the interval of one model's metric, clipped to [low, high].
 
     `clusters` are codes (n,) of rows that belong together. None means that these rows hold no
-    information on the error: one unit, no variation at all, or a metric without an influence.
+    information on the error: one unit, no variation at all, or a metric without a way to tell.
     """
     if measured.rate is not None and clusters is None:
-        bottom, top = wilson(*measured.rate.counts(), confidence=confidence)
-        return Interval(low=bottom, high=top, method="wilson")
+        counts = measured.rate.counts()
+        bottom, top = wilson(*counts, confidence=confidence)
+        return Interval(low=bottom, high=top, method="wilson", p=partial(wilson_p, *counts))
+    if measured.resampled is not None:
+        found = own_interval(measured, confidence=confidence, clusters=clusters)
+        return _told(_resampled(found), low, high)
     if measured.influence is None:
         return None
     deviation = _Deviation(
@@ -68,11 +88,7 @@ def single(
         unit=measured.unit,
         weight=measured.weight,
     )
-    interval = _around(measured.value, deviation, confidence)
-    # No variation in the sample is not certainty: it would be an interval of no width.
-    if interval is None or interval.low == interval.high:
-        return None
-    return _clipped(interval, low, high)
+    return _told(_around(measured.value, deviation, confidence), low, high)
 
 
 def paired(
@@ -91,6 +107,12 @@ def paired(
         interval = _paired_rates(baseline, candidate, confidence)
         if interval is not None:
             return interval
+    if baseline.resampled is not None and candidate.resampled is not None:
+        return _change(
+            _resampled(
+                change_interval(baseline, candidate, confidence=confidence, clusters=clusters)
+            )
+        )
     if baseline.influence is None or candidate.influence is None:
         return None
     units = [m.unit for m in (baseline, candidate) if m.unit is not None]
@@ -101,11 +123,25 @@ def paired(
         unit=max(units, default=None),
         weight=candidate.weight,
     )
-    interval = _around(candidate.value - baseline.value, deviation, confidence)
-    # A change that is the same in every row, or between two scores without spread, is no certainty.
+    return _change(_around(candidate.value - baseline.value, deviation, confidence))
+
+
+def _told(interval: Interval | None, low: float | None, high: float | None) -> Interval | None:
+    """Return the interval clipped; no variation in the sample is not certainty, but None."""
+    if interval is None or interval.low == interval.high:
+        return None
+    return _clipped(interval, low, high)
+
+
+def _change(interval: Interval | None) -> Interval | None:
+    """Return the interval, or None if a change without spread is not one between equals."""
     if interval is not None and interval.low == interval.high != 0.0:
         return None
     return interval
+
+
+def _resampled(found: tuple[float, float] | None) -> Interval | None:
+    return None if found is None else Interval(low=found[0], high=found[1], method=METHOD)
 
 
 def _paired_rates(baseline: Measured, candidate: Measured, confidence: float) -> Interval | None:
@@ -117,7 +153,7 @@ def _paired_rates(baseline: Measured, candidate: Measured, confidence: float) ->
     won = count_of(second.hits & ~first.hits & first.of, first.weight)
     size = count_of(first.of, first.weight)
     low, high = tango(lost, won, size, confidence=confidence)
-    return Interval(low=low, high=high, method="tango")
+    return Interval(low=low, high=high, method="tango", p=partial(tango_p, lost, won, size))
 
 
 def _around(value: float, deviation: _Deviation, confidence: float) -> Interval | None:
@@ -131,7 +167,10 @@ def _around(value: float, deviation: _Deviation, confidence: float) -> Interval 
     error = math.sqrt(squares) / size_of(deviation.influence, deviation.weight)
     half = _quantile(confidence, units) * error
     return Interval(
-        low=value - half, high=value + half, method="influence+2" if widened else method
+        low=value - half,
+        high=value + half,
+        method="influence+2" if widened else method,
+        p=partial(_p_value, value, error, units),
     )
 
 
@@ -187,9 +226,16 @@ def _quantile(confidence: float, units: int) -> float:
     return float(stdtrit(units - 1, 0.5 + confidence / 2.0))
 
 
+def _p_value(value: float, error: float, units: int, at: float) -> float:
+    """Return the two-sided p-value of `at`, by the distribution that `_quantile` takes."""
+    if units >= FEW_UNITS or error == 0.0:
+        return normal_p(value - at, error**2)
+    from scipy.special import stdtr
+
+    return float(2.0 * stdtr(units - 1, -abs(value - at) / error))
+
+
 def _clipped(interval: Interval, low: float | None, high: float | None) -> Interval:
     bottom = -math.inf if low is None else low
     top = math.inf if high is None else high
-    return Interval(
-        low=max(interval.low, bottom), high=min(interval.high, top), method=interval.method
-    )
+    return replace(interval, low=max(interval.low, bottom), high=min(interval.high, top))

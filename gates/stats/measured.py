@@ -21,6 +21,7 @@ import numpy as np
 from gates.stats.arrays import Bools, Counts, Floats, Numbers
 
 if TYPE_CHECKING:
+    from gates.stats.bootstrap import Resampled
     from gates.stats.steps import Steps
 
 
@@ -118,7 +119,8 @@ class Rate:
 class Measured:
     """A metric's value, and what an interval around it can be made of.
 
-    `influence` (entries,) has mean zero over the rows; it is None where no interval exists. `unit`
+    `influence` (entries,) has mean zero over the rows; it is None where there is no slope. Where
+    the slope is not what to go by, `resampled` says how the value comes of resampled rows. `unit`
     is the most that one row moves the influence by being got right rather than wrong, for metrics
     that count rows. `strata` are the classes whose rows are centred separately, one degree of
     freedom each (AUC). `weight` is that of the rows it was measured on.
@@ -130,6 +132,7 @@ class Measured:
     unit: float | None = None
     strata: Numbers | None = None
     weight: Counts | None = None
+    resampled: Resampled | None = None
 
 
 def of_mean(values: Numbers, weight: Counts | None = None) -> Measured:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gates.report import Task
-from gates.stats import classification, probability, ranking, regression
-from gates.stats.catalogue import METRICS, Needs
+from gates.stats import calibration, classification, probability, ranking, regression
+from gates.stats.bootstrap import Remeasured
+from gates.stats.catalogue import METRICS, Metric, Needs
 from gates.stats.measured import Measured, Rate, Rows, Undefined
 
 if TYPE_CHECKING:
@@ -37,6 +40,7 @@ MEASURES: Mapping[str, Callable[[Rows], Measured]] = MappingProxyType(
         "average_precision": ranking.average_precision,
         "log_loss": probability.log_loss,
         "brier": probability.brier,
+        "calibration_error": calibration.calibration_error,
         "precision_macro": classification.precision_macro,
         "precision_weighted": classification.precision_weighted,
         # Every row has one label and one prediction, so pooled over classes all three are accuracy.
@@ -56,6 +60,7 @@ MEASURES: Mapping[str, Callable[[Rows], Measured]] = MappingProxyType(
         "rmse": regression.rmse,
         "mape": regression.mape,
         "median_ae": regression.median_ae,
+        "p90_ae": regression.p90_ae,
         "max_error": regression.max_error,
         "r2": regression.r2,
     }
@@ -70,6 +75,15 @@ def goes_by_cell(metric: str) -> bool:
     return found.needs is Needs.PREDICTION and Task.REGRESSION not in found.tasks
 
 
+def resampled(metric: Metric, function: Callable[[Rows], Measured], rows: Rows) -> Measured:
+    """Measure rows; what comes without any way to an interval is resampled, but for extremes."""
+    measured = function(rows)
+    if measured.influence is not None or measured.resampled is not None or metric.extreme:
+        return measured
+    again = Remeasured(rows=rows, measure=function)
+    return replace(measured, resampled=again, weight=rows.weight)
+
+
 def measure(metric: str, rows: Rows, *, beta: float = 1.0) -> Measured:
     """Measure one metric of the catalogue on `rows`; `beta` is for `fbeta` alone.
 
@@ -81,7 +95,8 @@ def measure(metric: str, rows: Rows, *, beta: float = 1.0) -> Measured:
     # Overflow shows up as a value that is not finite, which is refused with a reason.
     with np.errstate(over="ignore", invalid="ignore"):
         is_fbeta = metric == "fbeta"
-        measured = classification.fbeta(rows, beta) if is_fbeta else MEASURES[metric](rows)
+        function = partial(classification.fbeta, beta=beta) if is_fbeta else MEASURES[metric]
+        measured = resampled(METRICS[metric], function, rows)
         influence = 0.0 if measured.influence is None else measured.influence
         squares = float(np.sum(np.square(influence)))
     if not math.isfinite(measured.value):

@@ -14,17 +14,19 @@ sum over independent clusters has a larger one: the design effect is in it, not 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gates.stats.intervals import FEW_DISCORDANT
+from gates.stats.intervals import single
+from gates.stats.measured import size_of
 from gates.stats.score_intervals import normal_quantile, wilson
 
 if TYPE_CHECKING:
-    from gates.stats.arrays import Floats, Numbers
+    from gates.stats.arrays import Numbers
     from gates.stats.measured import Measured
 
 # What is taken for granted while only one of the two models is known. A linear model and boosted
@@ -33,6 +35,20 @@ if TYPE_CHECKING:
 ASSUMED_DISCORDANCE = 0.1
 ASSUMED_CORRELATION = 0.7
 
+
+@dataclass(frozen=True, kw_only=True)
+class Assumed:
+    """How two models differ of which only one is known.
+
+    `discordance` is the share of rows in which exactly one is right, `correlation` that of what
+    each row contributes to a metric that is no such rate.
+    """
+
+    discordance: float = ASSUMED_DISCORDANCE
+    correlation: float = ASSUMED_CORRELATION
+
+
+ASSUMED = Assumed()
 _ROUND = (1.0, 2.0, 2.5, 5.0, 10.0)
 _SLACK = 1e-9
 
@@ -76,52 +92,74 @@ def paired_rate_variance(discordance: float, drop: float = 0.0) -> float:
     return discordance - drop**2
 
 
-def value_variance(influence: Floats, clusters: Numbers | None = None) -> float:
-    """Return the variance per row of one model's metric, from its influence (n,).
+def variance_of(arm: float, rows: int, confidence: float) -> float:
+    """Return the variance per row behind an interval, from one of its arms.
 
-    `clusters` are codes (n,) of rows that belong together; they are summed first, with CR1's factor
-    (Liang & Zeger 1986). Infinite for a single unit: it says nothing about its own error.
+    Whatever made the interval wide is in it: clusters, few units, pseudo rows.
     """
-    parts = influence if clusters is None else np.bincount(clusters, weights=influence)
-    units = len(influence) if clusters is None else len(np.unique(clusters))
-    if units < 2:
-        return math.inf
-    return float(np.sum(parts**2)) / len(influence) * units / (units - 1)
+    return rows * (arm / normal_quantile(confidence)) ** 2
 
 
-def paired_variance(
-    candidate: Floats, baseline: Floats | None = None, clusters: Numbers | None = None
-) -> float:
-    """Return the variance per row of candidate - baseline, from the influences (n,) of a metric.
+def arm_of(variance: float, rows: int, confidence: float) -> float:
+    """Return the arm of the interval that `rows` > 0 rows of this variance give."""
+    return normal_quantile(confidence) * math.sqrt(variance / rows)
 
-    Without the baseline's it is the variance of the difference between two models alike in spread
-    and correlated by `ASSUMED_CORRELATION`: 2 · (1 - correlation) · variance of one.
+
+def chance(variance: float, rows: int, room: float, *, errors: float = 0.0) -> float:
+    """Return how probably an estimate is within `room`, by `errors` standard errors at least."""
+    error = math.sqrt(variance / rows)
+    return NormalDist().cdf(room / error - errors) if error > 0.0 else float(room >= 0.0)
+
+
+def widening(ways: int, aim: Aim) -> float:
+    """Return how much wider a margin must be that the worst of `ways` numbers has to keep.
+
+    All of them keep it with the power asked for if each does with its `ways`-th root, were they
+    independent; they are not, which errs to the safe side.
     """
-    if baseline is None:
-        return 2.0 * (1.0 - ASSUMED_CORRELATION) * value_variance(candidate, clusters)
-    return value_variance(candidate - baseline, clusters)
+    each = NormalDist().inv_cdf(aim.power ** (1.0 / ways))
+    return (normal_quantile(aim.confidence) + each) / aim.errors
 
 
-def expected_variance(measured: Measured, clusters: Numbers | None = None) -> float | None:
+def gap_arm(arms: Sequence[float], aim: Aim, *, rates: int = 1) -> float:
+    """Return the arm to reckon with for the widest gap between groups, from those of the groups.
+
+    A gap is between two groups, whose errors add up in squares: here the two of whom least is
+    known. Where groups are level any pair, either way round and in any rate, may come out widest.
+    Where one gap is the widest by far, this is too careful, by up to a third for three groups.
+    """
+    pairs = len(arms) * (len(arms) - 1)
+    return math.hypot(*sorted(arms)[-2:]) * widening(pairs * rates, aim)
+
+
+def expected_variance(
+    measured: Measured,
+    clusters: Numbers | None = None,
+    *,
+    assumed: Assumed = ASSUMED,
+    confidence: float = 0.95,
+) -> float | None:
     """Return the variance per row to expect of the change to a model not yet known.
 
-    For a rate whose rows do not depend on the model it rests on `ASSUMED_DISCORDANCE`, else on
-    `ASSUMED_CORRELATION`. None where these rows hold no information on the metric's error.
+    For a rate whose rows do not depend on the model it rests on the discordance that is assumed,
+    else on the correlation: 2 · (1 - correlation) · variance of one. `clusters` are codes (n,) of
+    rows that belong together. None where these rows hold no information on the metric's error.
     """
     influence = measured.influence
     if influence is None:
         return None
+    rows = size_of(influence, measured.weight)
     if measured.rate is None:
-        variance = paired_variance(influence, clusters=clusters)
-        variance += _pseudo_rows(variance, len(influence), measured.unit)
-    else:
-        hits, size = measured.rate.counts()
-        low, high = wilson(hits, size, confidence=0.95)
-        # Two models that err in 1 % of rows differ in at most 2 %. Wilson: luck may make it 0.
-        discordance = min(ASSUMED_DISCORDANCE, 2.0 * high, 2.0 * (1.0 - low))
-        effect = _design_effect(influence, clusters)
-        variance = paired_rate_variance(discordance) * len(influence) / size * effect
-    return variance if 0.0 < variance < math.inf else None
+        spread = math.sqrt(2.0 * (1.0 - assumed.correlation))
+        arm = _arm(replace(measured, influence=influence * spread), clusters, confidence)
+        return None if arm is None else variance_of(arm, rows, confidence)
+    hits, size = measured.rate.counts()
+    low, high = wilson(hits, size, confidence=0.95)
+    # Two models that err in 1 % of rows differ in at most 2 %. Wilson: luck may make it 0.
+    discordance = min(assumed.discordance, 2.0 * high, 2.0 * (1.0 - low))
+    variance = paired_rate_variance(discordance) * rows / size
+    effect = 1.0 if clusters is None else _design_effect(measured, clusters, confidence)
+    return None if effect is None else variance * effect
 
 
 def round_up(value: float) -> float:
@@ -139,15 +177,20 @@ def round_out(value: float) -> float:
     return float(f"{digits}e{exponent}")
 
 
-def _pseudo_rows(variance: float, rows: int, unit: float | None) -> float:
-    """Return what the interval of a metric of counts will add while few rows differ."""
-    few = unit is not None and variance * rows < FEW_DISCORDANT * unit**2
-    return 2.0 * (unit or 0.0) ** 2 / rows if few else 0.0
+def _arm(measured: Measured, clusters: Numbers | None, confidence: float) -> float | None:
+    """Return the arm of the interval around a value; None where there is no such interval."""
+    around = replace(measured, value=0.0, rate=None, resampled=None)
+    found = single(around, confidence=confidence, clusters=clusters)
+    return None if found is None else found.high
 
 
-def _design_effect(influence: Floats, clusters: Numbers | None) -> float:
-    """Return by how much clusters widen the variance; never below 1, which would be luck."""
-    alone = value_variance(influence)
-    if clusters is None or not 0.0 < alone < math.inf:
-        return 1.0
-    return max(1.0, value_variance(influence, clusters) / alone)
+def _design_effect(measured: Measured, clusters: Numbers, confidence: float) -> float | None:
+    """Return by how much clusters widen the variance; never below 1, which would be luck.
+
+    None for a single cluster: it says nothing about its own error.
+    """
+    if len(np.unique(clusters)) < 2:
+        return None
+    one = replace(measured, unit=None)
+    alone, together = (_arm(one, codes, confidence) for codes in (None, clusters))
+    return 1.0 if alone is None or together is None else max(1.0, (together / alone) ** 2)

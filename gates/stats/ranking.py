@@ -15,7 +15,7 @@ import numpy as np
 from gates.stats.arrays import Bools, Counts, Floats
 from gates.stats.measured import Measured, Rows, Undefined, mean_of
 from gates.stats.probability import probabilities
-from gates.stats.steps import Steps, steps_of
+from gates.stats.steps import PositiveSteps, Steps, positive_steps, ranks, steps_of
 
 
 class _Area(NamedTuple):
@@ -63,6 +63,34 @@ def average_precision(rows: Rows) -> Measured:
     own -= steps.spread(loss)
     own *= rows.size / positives
     return Measured(value=value, influence=steps.placed(own), weight=rows.weight)
+
+
+def ranked_positives(rows: Rows) -> PositiveSteps:
+    """Return the steps with a positive, of rows without weights: all that a value here needs."""
+    rows = _of_positive(rows)
+    score = probabilities(rows)
+    return positive_steps(rows.label, ranks(score) if rows.rank is None else rows.rank)
+
+
+def roc_auc_value(found: PositiveSteps) -> float:
+    """Return what `roc_auc` comes to, without an influence."""
+    negatives = found.rows - found.positives
+    if found.positives == 0 or negatives == 0:
+        raise Undefined("only one class")
+    # Pairs in the right order, and twice those: whole numbers, and exact.
+    below = found.every_below - found.positives_below
+    level = found.on_step_every - found.on_step
+    won = 2 * int(np.sum(found.on_step * below)) + int(np.sum(found.on_step * level))
+    return won / (2 * found.positives * negatives)
+
+
+def average_precision_value(found: PositiveSteps) -> float:
+    """Return what `average_precision` comes to, without an influence."""
+    if found.positives == 0:
+        raise Undefined("no positive labels")
+    above = found.positives - found.positives_below
+    precision = above / (found.rows - found.every_below)
+    return float(np.sum(found.on_step * precision)) / found.positives
 
 
 def roc_auc_ovr_macro(rows: Rows) -> Measured:

@@ -24,6 +24,11 @@ def wilson(hits: int, size: int, *, confidence: float) -> tuple[float, float]:
     return low, high
 
 
+def wilson_p(hits: int, size: int, at: float) -> float:
+    """Return the two-sided p-value of a proportion `at`: Wilson's interval just reaches it."""
+    return normal_p(hits - size * at, size * at * (1.0 - at))
+
+
 def tango(lost: int, won: int, size: int, *, confidence: float) -> tuple[float, float]:
     """Return Tango's 1998 score interval of (won - lost) / size, a paired difference.
 
@@ -36,32 +41,62 @@ def tango(lost: int, won: int, size: int, *, confidence: float) -> tuple[float, 
     return low, high
 
 
+def tango_p(lost: int, won: int, size: int, at: float) -> float:
+    """Return the two-sided p-value of a difference `at`: Tango's interval just reaches it."""
+    if at * size < won - lost:
+        lost, won, at = won, lost, -at
+    return normal_p(*_tango_distance(lost, won, size, at))
+
+
+def normal_p(distance: float, variance: float) -> float:
+    """Return the two-sided p-value of a distance whose variance is known."""
+    if distance == 0.0 or variance == 0.0:
+        return float(distance == 0.0)
+    return 2.0 * NormalDist().cdf(-abs(distance) / math.sqrt(variance))
+
+
 def _tango_upper(lost: int, won: int, size: int, z: float) -> float:
     """Return the largest difference that the score test at z does not reject, by bisection."""
     inside, outside = (won - lost) / size, 1.0
     for _ in range(_HALVINGS):
         middle = (inside + outside) / 2.0
-        if _tango_rejects(lost, won, size, (middle, z)):
+        distance, variance = _tango_distance(lost, won, size, middle)
+        if distance > z * math.sqrt(variance):
             outside = middle
         else:
             inside = middle
     return (inside + outside) / 2.0
 
 
-def _tango_rejects(lost: int, won: int, size: int, at: tuple[float, float]) -> bool:
-    """Return whether the observed difference is more than z standard errors below `difference`.
+def newcombe(
+    value: float, ends: tuple[float, float], other: float, other_ends: tuple[float, float]
+) -> tuple[float, float]:
+    """Return Newcombe's 1998 interval of value - other, two independent rates (method 10).
 
-    The standard error is the one that holds if `difference` is true: `loss` is the constrained
-    maximum likelihood estimate of the chance of a lost row, the root of a quadratic.
+    `ends` and `other_ends` are their Wilson intervals; the distances on either side add up in
+    squares.
     """
-    difference, z = at
+    (low, high), (other_low, other_high) = ends, other_ends
+    difference = value - other
+    return (
+        difference - math.hypot(value - low, other_high - other),
+        difference + math.hypot(high - value, other - other_low),
+    )
+
+
+def _tango_distance(lost: int, won: int, size: int, difference: float) -> tuple[float, float]:
+    """Return how many rows the observed difference is below `difference`, and their variance.
+
+    The variance is the one that holds if `difference` is true: `loss` is the constrained maximum
+    likelihood estimate of the chance of a lost row, the root of a quadratic.
+    """
     linear = (2.0 * size - won + lost) * difference - won - lost
     constant = -lost * difference * (1.0 - difference)
     root = math.sqrt(max(0.0, linear**2 - 8.0 * size * constant))
     # Of the two forms of the same root, the one that does not subtract equals.
     loss = (root - linear) / (4.0 * size) if linear < 0.0 else _safe(-2.0 * constant, root + linear)
     variance = size * max(0.0, 2.0 * loss + difference * (1.0 - difference))
-    return size * difference - (won - lost) > z * math.sqrt(variance)
+    return size * difference - (won - lost), variance
 
 
 def _safe(numerator: float, denominator: float) -> float:

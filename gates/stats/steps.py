@@ -51,6 +51,60 @@ class Steps:
         return own
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PositiveSteps:
+    """The steps that have a positive: as much of the order as the value of a metric needs.
+
+    On each of them (arrays, or 1 where no two rows share a step) and below it: rows, positives.
+    """
+
+    rows: int
+    positives: int
+    on_step: Numbers
+    on_step_every: Numbers
+    positives_below: Numbers
+    every_below: Numbers
+
+
+def positive_steps(label: Numbers, rank: Numbers) -> PositiveSteps:
+    """Return the steps with a positive (label 1) of rows with these ranks of their scores.
+
+    Rank and label fit one small number, so this sorts half the bytes that places would take, and
+    has nothing to look up or to put back.
+    """
+    key = rank.astype(np.uint32)
+    key <<= 1
+    key |= label == 1
+    key.sort()
+    positive = (key & 1).astype(np.bool_)
+    key >>= 1
+    at = np.flatnonzero(positive)
+    first = _first(key)
+    if first.all():
+        one = np.ones(1, dtype=np.int64)
+        return PositiveSteps(
+            rows=len(key),
+            positives=len(at),
+            on_step=one,
+            on_step_every=one,
+            positives_below=np.arange(len(at)),
+            every_below=at,
+        )
+    starts = np.flatnonzero(first)
+    on_step = np.add.reduceat(positive, starts, dtype=np.int64)
+    below = np.cumsum(on_step) - on_step
+    some = on_step > 0
+    every = np.diff(starts, append=len(key))
+    return PositiveSteps(
+        rows=len(key),
+        positives=len(at),
+        on_step=on_step[some],
+        on_step_every=every[some],
+        positives_below=below[some],
+        every_below=starts[some],
+    )
+
+
 def ranks(score: Floats) -> Numbers:
     """Return each score's place among the distinct scores (n,), from 0."""
     order = np.argsort(score)

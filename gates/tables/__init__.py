@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from gates.tables.budget import Budget
 from gates.tables.canonical import Column, Kind
-from gates.tables.duck import Budget
 from gates.tables.engine import Engine, Table
 
 __all__ = ["Budget", "Column", "Engine", "Kind", "Table"]

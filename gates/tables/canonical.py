@@ -88,11 +88,7 @@ def text_of(column: Column) -> str:
     if column.type == "DOUBLE":
         return _text_of_double(field)
     if column.type.startswith("DECIMAL"):
-        # What a double holds is written as that double; only digits beyond it stand by themselves.
-        plain = f"rtrim(rtrim({field}::VARCHAR, '0'), '.')" if _scale(column) else field
-        same = f"TRY_CAST({field}::DOUBLE::VARCHAR AS {column.type}) = {field}"
-        double = _text_of_double(f"{field}::DOUBLE")
-        return f"CASE WHEN {same} THEN {double} ELSE {plain}::VARCHAR END"
+        return _text_of_decimal(column)
     if column.type == "TIMESTAMP":
         # As 39.0 is 39, midnight is its date: pandas has no other type for a day.
         midnight = f"{field} = date_trunc('day', {field})"
@@ -101,15 +97,31 @@ def text_of(column: Column) -> str:
     return f"{field}::VARCHAR"
 
 
+def _text_of_decimal(column: Column) -> str:
+    """Write what a double holds as that double; only digits beyond it stand by themselves."""
+    field, (width, scale) = column.field, _digits(column)
+    type_, plain = column.type, f"{field}::VARCHAR"
+    if scale:
+        plain = f"rtrim(rtrim({plain}, '0'), '.')"
+    if scale == width:
+        # Without a digit before the point, DuckDB writes `.5`, and reads no `1e-09`.
+        type_ = f"DECIMAL({min(width + 1, 38)},{scale})"
+        plain = f"regexp_replace({plain}, '^(-?)[.]', '\\10.')"
+    same = f"TRY_CAST({field}::DOUBLE::VARCHAR AS {type_}) = {field}"
+    double = _text_of_double(f"{field}::DOUBLE")
+    return f"CASE WHEN {same} THEN {double} ELSE {plain} END"
+
+
 def _text_of_double(value: str) -> str:
     """Write a whole number without a point, anything else as its shortest exact decimal."""
     whole = f"abs({value}) < 1e38 AND {value} = trunc({value})"
     return f"CASE WHEN {whole} THEN ({value})::HUGEINT::VARCHAR ELSE ({value})::VARCHAR END"
 
 
-def _scale(column: Column) -> int:
-    found = re.search(r",\s*(\d+)\)", column.type)
-    return int(found[1]) if found else 0
+def _digits(column: Column) -> tuple[int, int]:
+    """Return how many digits a decimal has, and how many of them behind the point."""
+    found = re.findall(r"\d+", column.type)
+    return int(found[0]), int(found[1])
 
 
 def block_of(column: Column, count: int) -> str:
@@ -123,24 +135,23 @@ def row_hash(columns: Iterable[Column]) -> str:
     Each text is preceded by its length in bytes, so that no shift between neighbours and no
     missing value can pass for another row.
     """
+    # `concat` leaves out a null, so that the text is copied once.
     parts = (
-        f"coalesce(strlen({text}) || ':' || {text}, '-')"
+        f"coalesce(strlen({text})::VARCHAR || ':', '-'), {text}"
         for text in (text_of(column) for column in columns)
     )
     return f"md5(concat({', '.join(parts)}))"
 
 
 def hash_sums(field: str) -> str:
-    """Return the aggregates of a row hash: rows, and the sums of its upper and lower 64 bits."""
-    halves = (f"sum(('0x' || {field}[{part}])::UBIGINT)" for part in ("1:16", "17:32"))
-    return f"count(*), {', '.join(halves)}"
+    """Return the aggregates of a row hash: the sums of its upper and lower 64 bits."""
+    return ", ".join(f"sum(('0x' || {field}[{part}])::UBIGINT)" for part in ("1:16", "17:32"))
 
 
-def content_digest(names: Sequence[str], rows: int, upper: int, lower: int) -> str:
+def content_digest(names: Sequence[str], rows: int, total: int) -> str:
     """Return "sha256:…" over what identifies a content: its column names, rows and hash sum.
 
     A sum does not depend on the order of rows and, unlike xor, counts a row that stands twice.
     """
-    total = ((upper << 64) + lower) % 2**128
-    text = json.dumps([rows, list(names), f"{total:032x}"], ensure_ascii=True)
+    text = json.dumps([rows, list(names), f"{total % 2**128:032x}"], ensure_ascii=True)
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,19 +17,12 @@ import pyarrow as pa
 
 from gates.errors import EnvironmentFault, InputError
 from gates.report import bounded
+from gates.tables.budget import long_cell, over_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-
-@dataclass(frozen=True, kw_only=True)
-class Budget:
-    """What a table may cost: rows, bytes of memory, bytes in one cell, columns."""
-
-    rows: int = 100_000_000
-    memory: int = 4 * 1024**3
-    cell: int = 1024**2
-    columns: int = 10_000
+    from gates.tables.budget import Budget
 
 
 class Session:
@@ -94,16 +86,20 @@ class Session:
         relation.create(name)
         return self.connection.table(name).set_alias(name)
 
-    def drop(self, stored: duckdb.DuckDBPyRelation) -> None:
-        """Give back what `stored` kept."""
-        self.connection.execute(f"DROP TABLE {stored.alias}")
+    @contextmanager
+    def registered(self, view: str, table: pa.Table) -> Iterator[None]:
+        """Let statements see an Arrow table under the name `view`, for as long as this lasts."""
+        self.connection.register(view, table)
+        try:
+            yield
+        finally:
+            self.connection.unregister(view)
 
     def dictionary(self, values: Sequence[str]) -> str:
         """Return the name of a type whose values are these texts, each known by its position."""
         name, view = self.fresh("dictionary"), self.fresh("values")
-        self.connection.register(view, pa.table({"v": pa.array(values, pa.string())}))
-        self.connection.execute(f"CREATE TYPE {name} AS ENUM (FROM {view})")
-        self.connection.unregister(view)
+        with self.registered(view, pa.table({"v": pa.array(values, pa.string())})):
+            self.connection.execute(f"CREATE TYPE {name} AS ENUM (FROM {view})")
         return name
 
     def require_small(
@@ -135,33 +131,6 @@ class Session:
             raise over_memory(name, self.budget) from None
         except duckdb.Error as error:
             raise _fault(str(error), name) from None
-
-
-def long_cell(size: int, name: str, budget: Budget) -> InputError:
-    """Return the error for a text that is longer than any cell may be."""
-    return InputError(
-        f"a cell of {size:,} bytes is over the limit of {budget.cell:,}",
-        where=bounded(name),
-        hint="Leave out columns with such long texts.",
-    )
-
-
-def over_memory(name: str, budget: Budget) -> InputError:
-    """Return the error for a table that takes more memory than it is given."""
-    return InputError(
-        f"the table is over the memory budget of {budget.memory // 1024**2:,} MiB",
-        where=bounded(name),
-        hint="Leave out columns and rows that no gate needs, or raise the budget.",
-    )
-
-
-def too_many_rows(rows: int, name: str, budget: Budget) -> InputError:
-    """Return the error for a file with more rows than it may have."""
-    return InputError(
-        f"the file has {rows:,} rows or more, over the budget of {budget.rows:,}",
-        where=bounded(name),
-        hint="Judge on a sample of the rows, or raise the budget.",
-    )
 
 
 def _fault(text: str, name: str) -> InputError | EnvironmentFault:

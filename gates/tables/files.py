@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import hashlib
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -18,9 +18,10 @@ import pyarrow as pa
 
 from gates.errors import EnvironmentFault, InputError
 from gates.report import bounded
+from gates.tables.budget import long_cell, over_memory, too_many_rows
 from gates.tables.canonical import Column, column_of, normalised
 from gates.tables.csv_files import csv_error, header, read_csv
-from gates.tables.duck import Session, long_cell, over_memory, too_many_rows
+from gates.tables.duck import Session
 from gates.tables.json_lines import read_json_lines
 from gates.tables.text_kinds import RawText, typed
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _CHUNK = 4 * 1024**2
+_WORTH_SHARING = 20_000
 _ACCEPTED = "Accepted are .parquet, .csv, .tsv, .jsonl, .ndjson, .arrow and .feather."
 _CONTAINERS = {
     b"\x1f\x8b": "gzip",
@@ -57,12 +59,18 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """A file as the engine sees it; `measured`: its texts are known to be within budget."""
+    """A file as the engine sees it.
+
+    `parts` are its rows in shares that can be read side by side. Of a text file, every text is
+    known to be within budget; CSV is parsed again for every question.
+    """
 
     names: tuple[str, ...]
     fields: duckdb.DuckDBPyRelation
     rows: int
+    parts: tuple[duckdb.DuckDBPyRelation, ...] = ()
     measured: bool = False
+    costly: bool = False
 
     def columns(self) -> dict[str, Column]:
         """Return each name's column."""
@@ -186,16 +194,31 @@ def _normalise(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
 
 def _parquet(session: Session, source: Source) -> Opened:
     link = session.link(source.path)
-    ((rows,),) = session.relation(f"FROM parquet_file_metadata({link}) SELECT num_rows").fetchall()
+    facts = session.relation(f"FROM parquet_file_metadata({link}) SELECT num_rows, num_row_groups")
+    ((rows, groups),) = facts.fetchall()
     if rows > session.budget.rows:
         # Said by the footer alone: a few bytes may claim any number of rows.
         raise too_many_rows(rows, source.name, session.budget)
     schema = session.relation(f"FROM parquet_schema({link}) SELECT name, num_children").fetchall()
     names = _top_level(schema)
     _check_names(session, source, names)
-    read = f"read_parquet({link}, hive_partitioning=false)"
-    relation = session.relation(f"FROM {read} AS t({_fields(len(names))})")
-    return Opened(names=names, fields=_normalise(relation), rows=rows)
+    read = f"read_parquet({link}, hive_partitioning=false"
+    relation = session.relation(f"FROM {read}) AS t({_fields(len(names))})")
+    taken = "file_row_number" in {name.casefold() for name in names}
+    parts: tuple[duckdb.DuckDBPyRelation, ...] = ()
+    if groups == 1 and rows > _WORTH_SHARING and not taken:
+        parts = _shares(session, f"{read}, file_row_number=true)", len(names), rows // 2)
+    return Opened(names=names, fields=_normalise(relation), rows=rows, parts=parts)
+
+
+def _shares(
+    session: Session, read: str, count: int, middle: int
+) -> tuple[duckdb.DuckDBPyRelation, ...]:
+    """Return the upper and the lower rows: DuckDB gives one row group to one thread."""
+    fields = _fields(count)
+    rows = f"FROM {read} AS t({fields}, place) SELECT {fields} WHERE place"
+    sides = (f"{rows} < {middle}", f"{rows} >= {middle}")
+    return tuple(_normalise(session.relation(side)) for side in sides)
 
 
 def _top_level(schema: list[tuple[str, int | None]]) -> tuple[str, ...]:
@@ -257,7 +280,7 @@ def _delimited(session: Session, source: Source, delimiter: str) -> Opened:
     _check_names(session, source, names)
     try:
         raw = read_csv(session, source.path, names, delimiter)
-        return _typed(session, source, raw)
+        return replace(_typed(session, source, raw), costly=True)
     except duckdb.Error as error:
         raise (csv_error(error, source.name) or error) from None
 

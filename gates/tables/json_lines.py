@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from gates.errors import InputError
 from gates.report import bounded
+from gates.tables.budget import too_many_rows
 from gates.tables.canonical import Kind
-from gates.tables.duck import too_many_rows
 from gates.tables.text_kinds import RawText
 
 if TYPE_CHECKING:

@@ -1,46 +1,52 @@
 """Bring the rows of two tables together by their id, and refuse where that is not one to one.
 
-Ids are compared as canonical text, never by position, and no message shows one.
+Only the ids are looked at: what is found is an order of rows, and columns stay where they are. Ids
+are compared as canonical text, never by position, and no message shows one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import narwhals as nw
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from gates.errors import InputError
 from gates.report import bounded
-from gates.tables.canonical import Column, Kind, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from duckdb import DuckDBPyRelation
-
-    from gates.tables.duck import Session
+    import numpy as np
+    from numpy.typing import NDArray
 
 EXACT_FLOAT = 2**53
 _TEXT_HINT = "Store the id as text."
-# What usually keeps two ids apart, as an expression that undoes it.
-_CAUSES = (
-    ("leading or trailing spaces", "trim(key)"),
-    ("the case of letters", "lower(key)"),
-    ("`.0` at the end, as when an id was stored as a float", r"regexp_replace(key, '[.]0+$', '')"),
-    ("leading zeros", "regexp_replace(key, '^0+([0-9])', '\\1')"),
+# What usually keeps two ids apart, and what undoes it.
+_CAUSES: tuple[tuple[str, Callable[[pa.Array], pa.Array]], ...] = (
+    ("leading or trailing spaces", lambda keys: pc.utf8_trim(keys, characters=" ")),
+    ("the case of letters", pc.utf8_lower),
+    (
+        "`.0` at the end, as when an id was stored as a float",
+        lambda keys: pc.replace_substring_regex(keys, "[.]0+$", ""),
+    ),
+    ("leading zeros", lambda keys: pc.replace_substring_regex(keys, "^0+([0-9])", "\\1")),
 )
+Sort = Callable[[pa.ChunkedArray], "tuple[NDArray[np.intp], pa.ChunkedArray]"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """One table of a pair: its name, its rows in the engine, its id and the columns to keep."""
+    """One table of a pair: its name, its id, the ids' texts row by row, and how to sort them.
+
+    `lossy` is how many of them are floats beyond the last whole number that a float tells apart.
+    """
 
     name: str
-    rows: DuckDBPyRelation
     id_name: str
-    id: Column
-    keep: Mapping[str, Column]
+    texts: pa.ChunkedArray
+    sort: Sort
+    lossy: int = 0
 
     def error(self, message: str, hint: str | None = None) -> InputError:
         """Return an error about this side's id."""
@@ -48,87 +54,65 @@ class Side:
         return InputError(message, where=where, hint=hint)
 
 
-def keyed(session: Session, side: Side) -> DuckDBPyRelation:
-    """Return the kept columns with the id's text as `key`, computed once; `key` is unique.
+@dataclass(frozen=True, kw_only=True)
+class Keys:
+    """A side whose ids name one row each, and the order that sorts them."""
+
+    side: Side
+    order: NDArray[np.intp]
+
+    def matched(self, other: Side) -> Keys:
+        """Return the other side in the same order. Raises InputError unless it has the same ids."""
+        if self.side.texts.equals(other.texts):
+            return Keys(side=other, order=self.order)  # most files are written in one order
+        order, found = _sorted(other)
+        mine = self.side.texts.take(pa.array(self.order))
+        if not mine.equals(found):
+            raise _mismatch(self.side, other)
+        return Keys(side=other, order=order)
+
+
+def keyed(side: Side) -> Keys:
+    """Return the order of one side.
 
     Raises InputError for ids that are missing, stand twice, or are floats that lost digits.
     """
-    if side.id.kind is Kind.NUMBER and side.id.type == "DOUBLE":
-        (lossy,) = _row(side.rows, f"count(*) FILTER (abs({side.id.field}) >= {EXACT_FLOAT})")
-        if lossy:
-            message = f"{lossy:,} ids are floats of 2^53 or more, where neighbours are one number"
-            raise side.error(message, _TEXT_HINT)
-    kept = [column.field for column in side.keep.values()]
-    stored = session.stored(side.rows.project(", ".join([f"{text_of(side.id)} AS key", *kept])))
-    rows, present, distinct = _row(stored, "count(*), count(key), count(DISTINCT key)")
-    if present < rows:
-        raise side.error(f"{rows - present:,} rows have no id", "Give every row an id.")
-    if distinct < rows:
-        message = f"{rows - distinct:,} of {rows:,} rows repeat an id that stood before"
+    return Keys(side=side, order=_sorted(side)[0])
+
+
+def _sorted(side: Side) -> tuple[NDArray[np.intp], pa.ChunkedArray]:
+    if side.lossy:
+        message = f"{side.lossy:,} ids are floats of 2^53 or more, where neighbours are one number"
+        raise side.error(message, _TEXT_HINT)
+    if side.texts.null_count:
+        raise side.error(f"{side.texts.null_count:,} rows have no id", "Give every row an id.")
+    order, texts = side.sort(side.texts)
+    repeated = pc.sum(pc.equal(texts[1:], texts[:-1])).as_py() or 0
+    if repeated:
+        message = f"{repeated:,} of {len(texts):,} rows repeat an id that stood before"
         raise side.error(message, "An id must name one row: remove the duplicates.")
-    return stored
+    return order, texts
 
 
-def joined(session: Session, left: Side, right: Side) -> DuckDBPyRelation:
-    """Return left's columns `c0…` followed by right's, one row per id, ordered by the id's text."""
-    one, two = keyed(session, left), keyed(session, right)
-    frames = nw.from_native(one), _renamed(two, right.keep.values(), start=len(left.keep))
-    _match(left, right, *frames)
-    fields = [f"c{i}" for i in range(len(left.keep) + len(right.keep))]
-    first = _renamed(one, left.keep.values(), start=0)
-    pairs = first.join(frames[1], on="key", how="inner").sort("key").select(fields)
-    return _kept(session, nw.to_native(pairs), one, two)
+def _mismatch(left: Side, right: Side) -> InputError:
+    alone = [_without(left.texts, right.texts), _without(right.texts, left.texts)]
+    return InputError(
+        f"the ids do not match: {len(alone[0]):,} of {bounded(left.name)} are not in"
+        f" {bounded(right.name)}, and {len(alone[1]):,} the other way round",
+        where=f"columns `{bounded(left.id_name)}` and `{bounded(right.id_name)}`",
+        hint=_cause(*alone),
+    )
 
 
-def ordered(session: Session, side: Side) -> DuckDBPyRelation:
-    """Return one table's kept columns as `c0…`, ordered by the id's text."""
-    rows = keyed(session, side)
-    fields = [f"c{i}" for i in range(len(side.keep))]
-    frame = _renamed(rows, side.keep.values(), start=0).sort("key").select(fields)
-    return _kept(session, nw.to_native(frame), rows)
+def _without(keys: pa.ChunkedArray, others: pa.ChunkedArray) -> pa.ChunkedArray:
+    return keys.filter(pc.invert(pc.is_in(keys, value_set=others)))
 
 
-def _kept(session: Session, result: DuckDBPyRelation, *parts: DuckDBPyRelation) -> DuckDBPyRelation:
-    """Return the result, computed; what it was made from is dropped."""
-    stored = session.stored(result)
-    for part in parts:
-        session.drop(part)
-    return stored
-
-
-def _renamed(
-    relation: DuckDBPyRelation, columns: Iterable[Column], *, start: int
-) -> nw.LazyFrame[Any]:
-    fields = enumerate((column.field for column in columns), start)
-    renamed = (nw.col(field).alias(f"c{i}") for i, field in fields)
-    return nw.from_native(relation).select(nw.col("key"), *renamed)
-
-
-def _match(left: Side, right: Side, first: nw.LazyFrame[Any], second: nw.LazyFrame[Any]) -> None:
-    """Raise InputError unless both sides hold the same ids."""
-    only_left = first.join(second, on="key", how="anti").select("key")
-    only_right = second.join(first, on="key", how="anti").select("key")
-    alone = [nw.to_native(side) for side in (only_left, only_right)]
-    counts = [_row(side, "count(*)")[0] for side in alone]
-    if any(counts):
-        raise InputError(
-            f"the ids do not match: {counts[0]:,} of {bounded(left.name)} are not in"
-            f" {bounded(right.name)}, and {counts[1]:,} the other way round",
-            where=f"columns `{bounded(left.id_name)}` and `{bounded(right.id_name)}`",
-            hint=_cause(alone),
-        )
-
-
-def _cause(alone: Sequence[DuckDBPyRelation]) -> str:
+def _cause(one: pa.ChunkedArray, two: pa.ChunkedArray) -> str:
     """Return what would make ids match that do not, if it is one of the usual causes."""
     for cause, undone in _CAUSES:
-        one, two = (side.project(f"{undone} AS key").distinct() for side in alone)
-        (again,) = _row(one.intersect(two), "count(*)")
-        if again:
-            return f"{again:,} of them differ only by {cause}. Write them alike on both sides."
+        again = pc.unique(undone(one))
+        shared = pc.sum(pc.is_in(again, value_set=pc.unique(undone(two)))).as_py()
+        if shared:
+            return f"{shared:,} of them differ only by {cause}. Write them alike on both sides."
     return "Both files must hold the same rows; pairing by position is never done."
-
-
-def _row(relation: DuckDBPyRelation, wanted: str) -> tuple[Any, ...]:
-    (row,) = relation.aggregate(wanted).fetchall()
-    return tuple(row)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from gates.record import ColumnProfile
@@ -82,7 +83,7 @@ def _one(
         distinct=distinct,
         low=low,
         high=high,
-        mean=mean,
+        mean=mean if mean is not None and math.isfinite(mean) else None,
         values=values,
     )
 

@@ -1,9 +1,10 @@
 """Make what came from outside inert, per channel: the one door through which a value enters text.
 
 A phrase (`Said`) is a tuple of sentences and `Name`s. Nothing in it is trusted: `md` puts a name
-in a code span and escapes a sentence; `plain` cleans both for a terminal. GitHub looks for
-mentions, references and links in the text *after* Markdown has decoded entities and backslashes,
-and leaves only code alone; so a word that could become one of them is put in a code span too.
+in a code span and escapes a sentence; `plain` cleans both for a terminal. GitHub and GitLab look
+for mentions, references and links in the text *after* Markdown has decoded entities and
+backslashes, and leave only code alone; so a word that could become one of them, on either, is put
+in a code span too.
 """
 
 from __future__ import annotations
@@ -33,17 +34,21 @@ Said = tuple[str | Name, ...]
 _WHITESPACE = re.compile(r"\s+")
 # Controls, formats (bidi, zero width) and lone surrogates: nobody can see them.
 _UNSEEN = frozenset({"Cc", "Cf", "Cs"})
-# Letters and marks that draw nothing, so that their general category does not give them away.
-_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+# Letters and marks that draw nothing, so that their general category does not give them away; and
+# the two code points that no XML may hold.
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufffe\uffff")
 # Found in raw text by whoever looks for our marker or counts our sections, code span or not.
 _TAG = re.compile(r"<(?=!--|/?(?:details|summary)\b)", re.IGNORECASE)
 _COMMENT_END = re.compile(r"(?<=-)(-!?)>")
 _RISKY = re.compile(
-    r"[@$]|://|www\.|#\d|:[\w+-]+:|\b(?:[A-Z][A-Z0-9]*|gh)-\d|\b[0-9a-f]{7,40}\b", re.IGNORECASE
+    r"[@$]|://|www\.|#\d|:[\w+-]+:|\b(?:[A-Z][A-Z0-9]*|gh)-\d|\b[0-9a-f]{7,40}\b"
+    # GitLab's own: merge requests, epics, milestones, labels, alerts, marks of a change, contents.
+    r'|[!&%~][\w"]|\^alert|\*iteration:|\[\[|\[\w+:|\[-|\{\+|\[toc\b|^/\w',
+    re.IGNORECASE,
 )
 _SPECIAL = re.compile(r"[\\`*~\[\]]|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])")
 # An interval is our own use of brackets and stays readable, unless what follows makes it a link.
-_INTERVAL = r"\[(?:[-+−\d.,e ]+|(?:[\d.]+ % )?interval)\](?![^ .,;)])"
+_INTERVAL = r"\[(?:[-+−\d.,e ]+|(?:[\d.]+ % )?interval)(?<!-)\](?![^ .,;)])"
 # A reason names columns and options as `this`; what stands between becomes a code span anew.
 _TOKEN = re.compile(rf"(?P<interval>{_INTERVAL})|`(?P<name>[^`]+)`|[^ `]+|`| +")
 _UNBROKEN = re.compile(rf"{_INTERVAL}|[≤≥] ")

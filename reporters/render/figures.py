@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 
 from gates.report import Check
 
 DASH = "–"
 MINUS = "−"
 _MOST_PLACES = 6
+_BARS = "▁▂▃▄▅▆▇█"
 
 
 def places(check: Check) -> int:
@@ -74,3 +76,10 @@ def roughly(count: int) -> str:
     """Return a count rounded up to two digits: an estimate that looks exact would be a lie."""
     unit = 10 ** max(0, len(str(count)) - 2)
     return f"{-(-count // unit) * unit:,}"
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """Return values as bars of eight heights, from the smallest to the largest."""
+    low, high = min(values), max(values)
+    span = (high - low) or 1.0
+    return "".join(_BARS[round((value - low) / span * (len(_BARS) - 1))] for value in values)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from gates.report import Report, dump
-from reporters.render import console, markdown
+from reporters.render import badge, console, gitlab, junit, markdown, openmetrics, sarif
 
 
 def _json(report: Report) -> str:
@@ -14,9 +14,29 @@ def _json(report: Report) -> str:
     return dump(report).decode()
 
 
+def _html(report: Report) -> str:
+    """Return the report as one self-contained HTML page with charts, which needs no network."""
+    from reporters.render.html.page import render
+
+    return render(report)
+
+
+# These are filled from a template, of which a team may replace blocks (`override`).
+MARKDOWN: dict[str, Callable[..., str]] = {
+    "markdown": markdown.render,
+    "github-summary": partial(markdown.render, budget=markdown.SUMMARY_BYTES),
+    "gitlab-note": gitlab.render_note,
+}
+
 RENDERERS: dict[str, Callable[[Report], str]] = {
     "json": _json,
-    "markdown": markdown.render,
     "console": console.render,
-    "github-summary": partial(markdown.render, budget=markdown.SUMMARY_BYTES),
+    **MARKDOWN,
+    "gitlab-codequality": gitlab.render_codequality,
+    "html": _html,
+    "junit": junit.render,
+    "sarif": sarif.render,
+    "openmetrics": openmetrics.render,
+    "badge": badge.render_endpoint,
+    "badge-svg": badge.render_svg,
 }

@@ -53,6 +53,8 @@ GATE_EXAMPLES = {
 }
 PREDICTOR_EXAMPLES = {"predictions": {"predictions": "out/candidate.parquet"}}
 STORE_EXAMPLES = {"a folder": "baselines"}
+# A badge is one word, and Code Quality knows only what is amiss: neither names every model and gate.
+SHORT = {"badge", "badge-svg", "gitlab-codequality"}
 STORIES = {
     name: story
     for name, story in vars(reports).items()
@@ -233,8 +235,8 @@ def test_all_that_a_gate_measured_can_be_decided_and_told(gate, evidence):
     model = ModelReport(model="tiny", task=Task.BINARY, verdict=settled.verdict, gates=(settled,))
     report = reports.make_report(model)
     assert load(dump(report)) == report
-    for render in RENDERERS.values():
-        assert gate.gate in render(report)
+    for name in RENDERERS.keys() - SHORT:
+        assert gate.gate in RENDERERS[name](report)
 
 
 def test_a_gate_judges_alike_twice(gate, evidence):
@@ -352,7 +354,7 @@ def test_a_renderer_renders_every_story(name, story):
     assert text.strip()
     assert text == RENDERERS[name](STORIES[story]()), "the same report, the same text"
     assert dump(report) == before
-    for model in report.models:
+    for model in report.models if name not in SHORT else ():
         assert model.model in text
     assert "Traceback" not in text
     assert " object at 0x" not in text

@@ -53,6 +53,16 @@ def averaged(**scores):
     }
 
 
+def error_of(y, scores):
+    """Kumar's debiased calibration error, of scores without ties."""
+    squares = []
+    for places in np.array_split(np.argsort(scores), 15):
+        share = np.mean(y.to_numpy()[places])
+        bias = share * (1 - share) / (len(places) - 1)
+        squares.append(len(places) * ((np.mean(scores[places]) - share) ** 2 - bias))
+    return max(0.0, sum(squares) / len(y)) ** 0.5
+
+
 BOTH = {
     "accuracy": of_classes(metrics.accuracy_score),
     "balanced_accuracy": of_classes(metrics.balanced_accuracy_score),
@@ -75,6 +85,7 @@ SAYS = {
         "average_precision": of_scores(metrics.average_precision_score),
         "log_loss": of_scores(metrics.log_loss),
         "brier": of_scores(metrics.brier_score_loss),
+        "calibration_error": lambda y, _, scores: error_of(y, scores),
     },
     "multiclass": {
         **BOTH,
@@ -97,6 +108,7 @@ SAYS = {
         "rmse": of_classes(metrics.root_mean_squared_error),
         "mape": of_classes(metrics.mean_absolute_percentage_error),
         "median_ae": of_classes(metrics.median_absolute_error),
+        "p90_ae": lambda label, guess, _: np.quantile(abs(label - guess), 0.9),
         "max_error": of_classes(metrics.max_error),
         "r2": of_classes(metrics.r2_score),
     },
@@ -136,7 +148,9 @@ def disparities(task):
     """Every disparity there is for a task."""
     stems = [*metrics_for(task), *(NAMED_DISPARITIES if task == "binary" else ())]
     spreads = ("difference", "ratio", "group_min", "group_max")
-    named = (f"{stem}_{spread}" for stem in stems for spread in spreads)
+    named = {f"{stem}_{spread}" for stem in stems for spread in spreads}
+    # Debiased it is 0 in both of these small groups, so that there is no ratio.
+    named = sorted(named - {"calibration_error_ratio"})
     # Of these there are no intervals in a group, and r2 has no ratio that means anything.
     odd = {"max_error", "r2"}
     found = {name: disparity(name) for name in named if name.rpartition("_")[0] not in odd}

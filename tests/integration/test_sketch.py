@@ -273,7 +273,7 @@ def test_another_evaluation_set_is_compared_without_pairing_and_says_so(folder, 
     assert report.comparison == "unpaired"
     assert any("Compared without pairing" in note for note in report.notes)
     check = checks(report)["performance/accuracy:max_drop"]
-    assert check.method == "unpaired"
+    assert check.method == "unpaired newcombe"
     assert width(check) > 1.3 * width(both[0]["performance/accuracy:max_drop"])
     sliced = checks(report)["performance/accuracy:max_drop@sex=Male"]
     assert sliced.verdict == "inconclusive"

@@ -113,9 +113,9 @@ def test_few_rows_are_compared_without_pairing(folder):
     found = checks(judged(folder))
     methods = {size: found[f"performance/accuracy:max_drop@size={size}"].method for size in SIZES}
     assert methods == {
-        "tiny": "unpaired",
-        "small": "unpaired",
-        "some": "unpaired",
+        "tiny": "unpaired newcombe",
+        "small": "unpaired newcombe",
+        "some": "unpaired newcombe",
         "many": "sketch",
     }
 

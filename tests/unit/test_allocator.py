@@ -1,12 +1,13 @@
 """The C library is asked to keep memory, and left alone where it cannot."""
 
+import gc
 import platform
 import subprocess
 import sys
 
 import pytest
 
-from gates.allocator import keeps
+from gates.allocator import collect_seldom, keeps
 
 FAULTS = """
 import resource
@@ -45,3 +46,13 @@ def test_it_is_told_whether_the_library_agreed(answer, kept):
 
 def test_a_library_without_the_setting_is_left_alone():
     assert keeps(object()) is False
+
+
+def test_cycles_are_looked_for_seldom_and_still():
+    usual = gc.get_threshold()
+    try:
+        collect_seldom()
+        assert gc.isenabled()
+        assert gc.get_threshold()[0] > 10 * usual[0]
+    finally:
+        gc.set_threshold(*usual)

@@ -79,6 +79,7 @@ def modules(folder, *arguments):
 LIGHT = [
     ["--help"],
     ["run", "--help"],
+    ["power", "--help"],
     ["baseline", "register", "--help"],
     ["validate"],
     ["schema"],

@@ -796,7 +796,7 @@ def test_an_editor_accepts_what_we_accept(schema, text):
 
 def test_the_demo_and_the_readme_are_right(schema):
     demo = (ROOT / "gates/demo/project/model-gates.yml").read_text()
-    blocks = in_readme()
+    blocks = [text for text in in_readme() if "\nwaivers:" not in text]
     assert blocks
     for text in (demo, *blocks):
         assert isinstance(read(text), Config)

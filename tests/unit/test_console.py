@@ -6,9 +6,9 @@ import pytest
 
 from reporters.render.console import MAX_ROWS, render
 from tests import reports
-from tests.hostile import HOSTILE
+from tests.hostile import HOSTILE, hostile_report
+from tests.reports import STORIES
 from tests.snapshot import assert_snapshot
-from tests.unit.test_markdown import STORIES, hostile_report
 
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
 

@@ -553,3 +553,34 @@ def test_a_run_is_as_bad_as_its_worst_model():
     ]
     assert verdict_of(models) is FAIL
     assert verdict_of([]) is ERROR
+
+
+# --- the p-value of the method itself -----------------------------------------------------------
+
+BEYOND = {"verb": Verb.MAX_DROP, "bound": 0.01, "value": -0.05, "interval": (-0.09, -0.012)}
+
+
+def test_a_methods_own_p_value_is_taken_for_a_fail():
+    assert decide(**BEYOND, p=0.0047).p == 0.0047
+    assert decide(**BEYOND).p == pytest.approx(0.0391, abs=1e-4)
+
+
+@pytest.mark.parametrize("forged", [0.0501, 0.3, 1.0])
+def test_one_that_contradicts_its_interval_is_not_believed(forged):
+    check = decide(**BEYOND, p=forged)
+    assert (check.verdict, check.p) == (FAIL, decide(**BEYOND).p)
+
+
+def test_one_that_makes_a_fail_of_a_pass_is_not_believed():
+    within = BEYOND | {"value": 0.0, "interval": (-0.005, 0.005)}
+    assert decide(**within, p=0.0001).p == 1.0
+    across = BEYOND | {"interval": (-0.09, -0.005)}
+    assert decide(**across, p=0.0001).verdict is INCONCLUSIVE
+    assert decide(**across, p=0.0001).p == decide(**across).p
+
+
+def test_the_correction_goes_by_it():
+    """Ten slices whose intervals exclude the limit, and whose own p-values do not bear ten questions."""
+    checks = [asked(**BEYOND, p=p, family="slices") for p in (0.0047, *[0.02] * 9)]
+    found = decided(*checks)
+    assert [check.verdict for check in found] == [FAIL, *[INCONCLUSIVE] * 9]

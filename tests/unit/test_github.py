@@ -1,18 +1,20 @@
 """The GitHub leaf: what the environment says, and files that no value can break out of."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gates.errors import EnvironmentFault
-from gates.github import (
-    ci_info,
+from gates.github.commands import (
+    command,
     escape_data,
-    git_info,
-    in_actions,
+    escape_property,
     write_outputs,
     write_summary,
 )
+from gates.github.context import Job, ci_info, git_info, in_actions, job
 from gates.report import CiInfo, GitInfo
 from tests.hostile import HOSTILE
 
@@ -78,6 +80,90 @@ def test_a_long_variable_is_cut_to_what_a_report_may_hold():
     long = "x" * 10_000
     assert len(git_info({"GITHUB_REF": long}).ref) == 200
     assert len(ci_info(JOB | {"GITHUB_REPOSITORY": long}).url) == 2000
+
+
+# --- where a job stands --------------------------------------------------------------------------
+
+SHA = "ad1b6a4c0c9b8b5a3d2e1f00112233445566aa77"
+
+
+def with_event(tmp_path, event):
+    path = tmp_path / "event.json"
+    path.write_text(event if isinstance(event, str) else json.dumps(event), "utf-8")
+    return JOB | {"GITHUB_EVENT_PATH": str(path)}
+
+
+def test_a_job_without_an_event_stands_at_its_commit():
+    assert job(
+        JOB | {"GITHUB_RUN_ATTEMPT": "2", "GITHUB_API_URL": "https://git.example/api/v3"}
+    ) == Job(
+        repository="acme/credit",
+        api="https://git.example/api/v3",
+        url="https://github.com/acme/credit/actions/runs/42",
+        run=42,
+        attempt=2,
+        head=JOB["GITHUB_SHA"],
+    )
+    assert job({"GITHUB_REPOSITORY": "a/b"}) == Job(repository="a/b", api="https://api.github.com")
+
+
+@pytest.mark.parametrize(
+    ("event", "pull", "head"),
+    [
+        ({"pull_request": {"number": 7, "head": {"sha": SHA}}}, 7, SHA),
+        ({"merge_group": {"head_sha": SHA}}, None, SHA),
+        ({"workflow_run": {"head_sha": SHA, "pull_requests": [{"number": 7}]}}, None, SHA),
+        ({"pull_request": {"number": "7; rm", "head": {"sha": "$(id)"}}}, None, None),
+        ({"pull_request": {"number": True, "head": {"sha": SHA + "\n"}}}, None, None),
+        ({"pull_request": {"number": -1, "head": "x"}}, None, None),
+        ({"pull_request": {"number": 0, "head": None}}, None, None),
+        ({"pull_request": {"number": 10**15, "head": []}}, None, None),
+        ({"pull_request": ["number"]}, None, None),
+        ([], None, None),
+        ("not json", None, None),
+        ("[" * 100_000, None, None),
+        ("", None, None),
+    ],
+)
+def test_of_an_event_only_numbers_and_commits_are_taken(tmp_path, event, pull, head):
+    found = job(with_event(tmp_path, event))
+    assert (found.pull, found.head) == (pull, head or JOB["GITHUB_SHA"])
+
+
+def test_an_event_that_is_not_there_is_no_fault():
+    assert job(JOB | {"GITHUB_EVENT_PATH": "no/such/file"}).pull is None
+
+
+def test_a_pull_request_that_is_named_comes_first(tmp_path):
+    event = {"pull_request": {"number": 7, "head": {"sha": SHA}}}
+    assert job(with_event(tmp_path, event), pull=9).pull == 9
+
+
+@pytest.mark.parametrize("sha", ["", "abc", SHA.upper(), SHA + "0", "../../user"])
+def test_what_is_no_commit_is_none(sha):
+    assert job(JOB | {"GITHUB_SHA": sha}).head is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "acme",
+        "acme/",
+        "/credit",
+        "a/b/c",
+        "../credit",
+        "acme/..",
+        "a/b?x",
+        "a b/c",
+        "a/b\n",
+        "ä/b",
+    ],
+)
+def test_what_is_no_repository_is_a_fault(name):
+    with pytest.raises(EnvironmentFault) as caught:
+        job(JOB | {"GITHUB_REPOSITORY": name})
+    assert caught.value.where == "GITHUB_REPOSITORY"
 
 
 # --- outputs -------------------------------------------------------------------------------------
@@ -242,3 +328,27 @@ def test_what_is_escaped_is_one_line_and_comes_back(text):
     assert "\n" not in escaped
     assert "\r" not in escaped
     assert escaped.replace("%0A", "\n").replace("%0D", "\r").replace("%25", "%") == text
+
+
+@pytest.mark.parametrize(
+    ("properties", "line"),
+    [
+        ({}, "::error::a, b: c%0A"),
+        ({"file": None, "line": 3}, "::error line=3::a, b: c%0A"),
+        (
+            {"file": "a,line=9::x", "title": "50%\n::"},
+            "::error file=a%2Cline=9%3A%3Ax,title=50%25%0A%3A%3A::a, b: c%0A",
+        ),
+    ],
+)
+def test_a_command_is_one_line_with_its_properties(properties, line):
+    assert command("error", "a, b: c\n", **properties) == line
+
+
+@given(st.text(st.sampled_from("%:,\r\n=0AD")))
+def test_a_property_can_not_end_and_comes_back(text):
+    escaped = escape_property(text)
+    assert not set(escaped) & set(":,\r\n")
+    for code, character in {"%3A": ":", "%2C": ",", "%0A": "\n", "%0D": "\r", "%25": "%"}.items():
+        escaped = escaped.replace(code, character)
+    assert escaped == text

@@ -8,78 +8,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gates.errors import ConfigError
-from gates.report import CandidateInfo, ErrorInfo, GateResult, GroupRate, PolicyInfo, RunInfo, dump
+from gates.report import (
+    PolicyInfo,
+    RunInfo,
+    dump,
+)
 from reporters.render import markdown
 from reporters.render.markdown import render
 from reporters.render.registry import RENDERERS
 from tests import reports
-from tests.hostile import HOSTILE
-from tests.page import html, tags
+from tests.hostile import HOSTILE, hostile_report
+from tests.page import html, shape
+from tests.reports import STORIES
 from tests.snapshot import assert_snapshot
-
-STORIES = {
-    "all_green": reports.all_green,
-    "one_red": reports.one_red,
-    "forty_red": reports.many_red,
-    "inconclusive": reports.inconclusive,
-    "no_baseline": reports.no_baseline,
-    "bad_input": reports.bad_input,
-    "two_models": reports.two_models,
-    "mixed": reports.mixed,
-}
-
-
-def hostile_report(name):
-    """A report with `name` everywhere a stranger could put one."""
-    bad = name[:200] or " "
-    check = reports.make_check(
-        "fairness/recall",
-        {"max_drop": 0.01},
-        baseline=0.8,
-        candidate=0.7,
-        interval=(-0.2, -0.05),
-        slice={bad: bad},
-    ).model_copy(update={"id": f"fairness/recall:max_drop@{bad}"})
-    unknown = reports.make_check("x/y", {"min": 0.5}, problem=name[:1900] or " ", sensitive=(bad,))
-    gate = reports.make_gate(
-        bad,
-        check,
-        unknown.model_copy(update={"metric": bad}),
-        reports.share("held"),
-        summary=bad,
-        hint=bad,
-        notes=(bad,),
-        groups=(
-            GroupRate(sensitive=(bad,), group={bad: bad}, metric=bad, n=None, note=bad),
-            GroupRate(sensitive=(bad,), group={bad: "b"}, metric="recall", n=5, candidate=0.5),
-        ),
-    )
-    error = ErrorInfo(kind="bug", exit_code=70, message=bad, where=bad, hint=bad, details=(bad,))
-    model = reports.make_model(
-        gate,
-        GateResult(gate=bad, error=error),
-        model=bad,
-        notes=(bad,),
-        candidate=CandidateInfo(ref=bad, digest=reports.DIGEST, rows=1),
-    )
-    return reports.make_report(
-        model,
-        run=RunInfo(started="", config=bad),
-        waivers=(bad,),
-        policy=PolicyInfo(digest=reports.DIGEST, source="base", changes=(bad,)),
-    )
 
 
 @cache
 def calm():
     return shape(render(hostile_report("calm")))
-
-
-def shape(page):
-    """The elements of a page but for code spans, of which a name may well have more than one."""
-    return [
-        tag for tag in tags(html(page)) if tag not in ("code", "pre", "pre [('lang', 'console')]")
-    ]
 
 
 @pytest.mark.parametrize("story", STORIES)

@@ -17,6 +17,7 @@ from gates.stats.catalogue import METRICS, metrics_for
 from gates.stats.definitions import COMPARED_ROWS, compared
 from gates.stats.measured import Measured
 from gates.stats.metrics import Rows, measure
+from gates.stats.sampled import MANY
 from gates.tables import Engine
 
 
@@ -73,7 +74,9 @@ def test_a_part_is_measured_as_its_rows_are(name, cluster, evidence):
     for index in indexes:
         part = measure_part(Part(evidence=shown, index=index), name, beta=0.6)
         rows = measure_pair(shown, name, index, beta=0.6)
-        assert len(rows.candidate.influence) == rows.n == part.n
+        assert rows.n == part.n
+        if rows.candidate.influence is not None:
+            assert len(rows.candidate.influence) == rows.n
         by_cell = part.candidate.weight is not None
         assert by_cell == (cluster is None and METRICS[name].needs == "prediction")
         for verb in (Verb.MIN, Verb.MAX_DROP):
@@ -98,6 +101,30 @@ def test_numbers_of_few_rows_are_withheld_and_those_of_few_in_all_are_not(eviden
     assert small.withheld
     assert "withheld" in measure_part(small, "accuracy").candidate_problem
     assert measure_part(Part(evidence=shown), "accuracy").candidate is not None
+
+
+def test_of_very_many_rows_some_tell_the_interval(evidence):
+    shown = evidence(MANY + 1)
+    whole = Part(evidence=shown)
+    some, every = measure_part(whole, "roc_auc"), measure_pair(shown, "roc_auc", None)
+    assert (some.sampled, every.sampled) == (True, False)
+    assert len(some.candidate.influence) < MANY / 2 < len(every.candidate.influence)
+    for verb in (Verb.MIN, Verb.MAX_DROP):
+        one, other = (pair_numbers(shown, pair, verb) for pair in (some, every))
+        assert (one.interval.method, other.interval.method) == ("delong, sampled", "delong")
+        numbers = [(n.n, n.baseline, n.candidate) for n in (one, other)]
+        assert numbers[0] == pytest.approx(numbers[1], rel=1e-12)
+        widths = [n.interval.high - n.interval.low for n in (one, other)]
+        assert widths[0] == pytest.approx(widths[1], rel=0.01)
+    assert not measure_part(whole, "recall").sampled
+    assert not measure_part(Part(evidence=shown, index=np.arange(MANY)), "roc_auc").sampled
+
+
+def test_rows_of_clusters_are_all_looked_at(evidence):
+    shown = evidence(MANY + 1, cluster="customer")
+    pair = measure_part(Part(evidence=shown), "brier")
+    assert not pair.sampled
+    assert len(pair.candidate.influence) == len(pair.clusters) == MANY + 1
 
 
 def test_groups_have_their_names_and_are_asked_for_once(evidence):
@@ -167,3 +194,17 @@ def test_where_some_rows_have_no_value_all_are_compared():
     rows = outputs(np.random.default_rng(4), label, 0.3)
     right = measure("roc_auc", rows).value
     assert compared("roc_auc", rows, right) == (right, pytest.approx(right, rel=1e-9))
+
+
+def test_of_a_great_many_rows_the_other_way_is_what_is_compared(monkeypatch):
+    """The value that a run took from all rows must be held to scikit-learn's by the same code."""
+    from gates.stats import definitions
+
+    rng = np.random.default_rng(8)
+    label = rng.integers(0, 2, COMPARED_ROWS + 10)
+    rows = Rows(label=label, prediction=label, score=rng.random(len(label)))
+    monkeypatch.setattr(definitions, "MANY", COMPARED_ROWS)
+    monkeypatch.setattr(definitions, "VALUES", {"roc_auc": lambda many: 2.0})
+    ours, theirs = compared("roc_auc", rows, 0.5)
+    assert ours == 2.0
+    assert theirs == pytest.approx(0.5, abs=0.01)

@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -15,14 +16,18 @@ from gates.stats.power import (
     ASSUMED_CORRELATION,
     ASSUMED_DISCORDANCE,
     Aim,
+    Assumed,
+    arm_of,
+    chance,
     expected_variance,
+    gap_arm,
     paired_rate_variance,
-    paired_variance,
     round_out,
     round_up,
     rows_needed,
     smallest_margin,
-    value_variance,
+    variance_of,
+    widening,
 )
 
 CASE = json.loads(
@@ -95,32 +100,62 @@ def test_the_promised_power_is_what_tangos_interval_has():
     assert passed / 400 == pytest.approx(0.8, abs=0.05)
 
 
-def test_the_variance_of_a_value_is_that_of_its_influence():
-    values = np.array([1.0, 2.0, 4.0, 9.0])
-    assert value_variance(of_mean(values).influence) == pytest.approx(values.var(ddof=1))
-
-
-def test_rows_that_belong_together_count_as_one():
-    influence = of_mean(np.array([0.0, 0.0, 1.0, 1.0])).influence
-    clusters = np.array([0, 0, 1, 1])
-    # Two sums of -1 and 1: (1 + 1) / 4 rows · 2 / (2 - 1).
-    assert value_variance(influence, clusters) == pytest.approx(1.0)
-    assert value_variance(influence, np.zeros(4, dtype=int)) == math.inf
-    assert value_variance(influence[:1]) == math.inf
-
-
-def test_two_known_models_differ_as_their_influences_do():
-    one = np.array([1.0, -1.0, 2.0, -2.0])
-    other = np.array([1.0, -1.0, 1.0, -1.0])
-    assert paired_variance(one, other) == pytest.approx(2 / 4 * 4 / 3)
-    assert paired_variance(one, one) == 0.0
-
-
 def test_one_known_model_stands_for_two_that_are_correlated():
     rng = np.random.default_rng(5)
     spread = [[1.0, ASSUMED_CORRELATION], [ASSUMED_CORRELATION, 1.0]]
     one, other = rng.multivariate_normal([0.0, 0.0], spread, size=200_000).T
-    assert paired_variance(one) == pytest.approx(paired_variance(one, other), rel=0.02)
+    assert expected_variance(of_mean(one)) == pytest.approx((one - other).var(), rel=0.02)
+
+
+def test_an_arm_and_its_variance_are_two_words_for_one_thing():
+    arm = arm_of(0.1, 500, 0.9)
+    assert arm == pytest.approx(1.644854 * math.sqrt(0.1 / 500))
+    assert variance_of(arm, 500, 0.9) == pytest.approx(0.1)
+
+
+def test_the_chance_is_the_power_at_the_smallest_margin_and_a_half_at_the_arm():
+    margin, arm = smallest_margin(0.1, 1000, AIM), arm_of(0.1, 1000, 0.95)
+    assert chance(0.1, 1000, margin, errors=1.959964) == pytest.approx(0.8, abs=1e-6)
+    assert chance(0.1, 1000, arm, errors=1.959964) == pytest.approx(0.5, abs=1e-6)
+    assert chance(0.1, 1000, 0.0) == 0.5
+    assert (chance(0.0, 10, 0.0), chance(0.0, 10, -0.1)) == (1.0, 0.0)
+
+
+def test_the_worst_of_several_keeps_a_wider_margin():
+    assert widening(1, AIM) == pytest.approx(1.0)
+    # 0.8 to the power of 1/6 is 0.96349, its quantile 1.7929.
+    assert widening(6, AIM) == pytest.approx((1.959964 + 1.7929) / 2.801585, rel=1e-4)
+
+
+def test_the_widest_gap_is_taken_to_be_between_the_two_least_known():
+    assert gap_arm([0.3, 0.1, 0.4], AIM) == pytest.approx(0.5 * widening(6, AIM))
+    assert gap_arm([0.3, 0.4], AIM, rates=2) == pytest.approx(0.5 * widening(4, AIM))
+
+
+AUC = json.loads((Path(__file__).parents[1] / "statcases" / "12_power_auc.json").read_text())
+
+
+def binormal_auc_variance(auc, kappa):
+    """Obuchowski & McClish 1997: the variance of an AUC, times the number of cases."""
+    a = 1.414 * NormalDist().inv_cdf(auc)
+    return 0.0099 * math.exp(-(a**2) / 2) * (5 * a**2 + 8 + (a**2 + 8) / kappa)
+
+
+def test_the_cases_needed_for_an_auc_are_the_published_ones():
+    asked, published = AUC["input"][1], AUC["expected"][1]
+    variance = binormal_auc_variance(asked["auc"], asked["kappa"])
+    aim = Aim(confidence=1 - asked["sig"], power=asked["power"])
+    # The published test takes its error of the first kind at an AUC of 0.5, an interval does not.
+    assert rows_needed(variance, asked["auc"] - 0.5, aim) == pytest.approx(
+        published["ncases"], rel=0.01
+    )
+
+
+def test_the_power_of_an_auc_is_the_published_one():
+    asked = AUC["input"][0]
+    variance = binormal_auc_variance(asked["auc"], asked["ncontrols"] / asked["ncases"])
+    found = chance(variance, asked["ncases"], asked["auc"] - 0.5, errors=1.959964)
+    assert found == pytest.approx(AUC["expected"][0]["power"], abs=0.005)
 
 
 EVERY = np.ones(1000, dtype=bool)
@@ -166,6 +201,20 @@ def test_clusters_widen_what_a_rate_can_decide_and_never_narrow_it():
     assert expected_variance(rate(1000), pairs) == expected_variance(rate(1000))
 
 
+def test_few_clusters_tell_little_of_their_own_spread():
+    influence = np.repeat(np.tile([1.0, -1.0], 5), 100)
+    found = expected_variance(Measured(value=0.0, influence=influence), np.repeat(range(10), 100))
+    # Ten sums of ±100: 100 · 10/9 · 0.6 a row, and Student's t with 9 degrees of freedom.
+    assert found == pytest.approx(100 * 10 / 9 * 0.6 * (2.262157 / 1.959964) ** 2)
+
+
+def test_what_is_assumed_can_be_said():
+    assert expected_variance(rate(500), assumed=Assumed(discordance=0.02)) == 0.02
+    measured = of_mean(np.arange(100.0))
+    half = expected_variance(measured, assumed=Assumed(correlation=0.85))
+    assert half == pytest.approx(expected_variance(measured) / 2)
+
+
 def test_any_other_metric_goes_by_correlation():
     measured = of_mean(np.arange(100.0))
     expected = 2 * (1 - ASSUMED_CORRELATION) * np.arange(100.0).var(ddof=1)
@@ -176,9 +225,10 @@ def test_a_metric_of_counts_gets_the_pseudo_rows_that_its_interval_will():
     influence = np.zeros(100)
     influence[:2] = 0.98, -0.98
     few = Measured(value=0.9, influence=influence, unit=1.0)
-    assert expected_variance(few) == pytest.approx(paired_variance(influence) + 2 / 100)
+    alone = 0.6 * influence @ influence / 99
+    assert expected_variance(few) == pytest.approx(alone + 2 / 100)
     many = Measured(value=0.9, influence=np.tile([1.0, -1.0], 50), unit=1.0)
-    assert expected_variance(many) == pytest.approx(paired_variance(many.influence))
+    assert expected_variance(many) == pytest.approx(0.6 * 100 / 99)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gates.report import Task
 from gates.stats.catalogue import metrics_for
-from gates.stats.cells import cells, grouped
+from gates.stats.cells import cells, grouped, together
 from gates.stats.definitions import fairlearn_value, sklearn_value
 from gates.stats.intervals import paired, single
 from gates.stats.metrics import Rows, Undefined, goes_by_cell, measure
@@ -158,6 +158,21 @@ def test_fairlearn_is_asked_on_weighted_cells_as_on_rows():
     few = Rows(label=codes // 2 % 2, prediction=codes % 2, weight=number)
     for name in ("equalized_odds_difference", "f1_ratio"):
         assert fairlearn_value(name, few, codes // 4) == fairlearn_value(name, one, group)
+
+
+def test_parts_are_put_together_in_their_order():
+    rows = pair_of(3, 80)[0]
+    group = np.arange(80) % 3
+    one = together([rows.take(group == g) for g in range(3)])
+    order = np.argsort(group, kind="stable")
+    assert np.array_equal(one.label, rows.label[order])
+    assert np.array_equal(one.score, rows.score[order])
+    assert one.weight is None
+    few = [cells([rows]).of(np.flatnonzero(group == g))[0] for g in range(3)]
+    codes = np.repeat(np.arange(3), [len(part) for part in few])
+    assert together(few).size == 80
+    for name in ("equalized_odds_difference", "f1_ratio"):
+        assert fairlearn_value(name, together(few), codes) == fairlearn_value(name, rows, group)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-"""The GitHub leaf: what a job's environment says, and the files it wants written.
+"""What a step tells the runner: outputs, the job summary, annotations; nothing can break out.
 
-The REST client comes here, too. Nothing else in the program knows GitHub.
+The rules of escaping are those of actions/toolkit (command.ts, file-command.ts).
 """
 
 from __future__ import annotations
@@ -10,30 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gates.errors import EnvironmentFault
-from gates.report import CiInfo, GitInfo, bounded
-
-
-def in_actions(environ: Mapping[str, str]) -> bool:
-    """Return whether this process is a step of a GitHub Actions job."""
-    return environ.get("GITHUB_ACTIONS") == "true"
-
-
-def ci_info(environ: Mapping[str, str]) -> CiInfo | None:
-    """Return which CI runs this, with the address of the run, or None outside of one."""
-    if not in_actions(environ):
-        return None
-    server, repository = environ.get("GITHUB_SERVER_URL"), environ.get("GITHUB_REPOSITORY")
-    run = environ.get("GITHUB_RUN_ID")
-    url = f"{server}/{repository}/actions/runs/{run}" if server and repository and run else None
-    return CiInfo(provider="github", url=url and bounded(url, 2000))
-
-
-def git_info(environ: Mapping[str, str]) -> GitInfo:
-    """Return where in history the job stands, as its environment says."""
-    return GitInfo(
-        sha=_name(environ.get("GITHUB_SHA")),
-        ref=_name(environ.get("GITHUB_REF")),
-    )
 
 
 def write_outputs(environ: Mapping[str, str], outputs: Mapping[str, str]) -> None:
@@ -50,9 +26,21 @@ def write_summary(environ: Mapping[str, str], markdown: str) -> None:
     _append(environ, "GITHUB_STEP_SUMMARY", markdown + "\n")
 
 
+def command(name: str, text: str, **properties: str | int | None) -> str:
+    """Return a workflow command as one line, such as an annotation; None leaves a property out."""
+    given = {key: value for key, value in properties.items() if value is not None}
+    options = ",".join(f"{key}={escape_property(str(value))}" for key, value in given.items())
+    return f"::{name}{' ' if options else ''}{options}::{escape_data(text)}"
+
+
 def escape_data(text: str) -> str:
-    """Return text that can not end a workflow command (the rules of actions/toolkit)."""
+    """Return text that can not end a workflow command."""
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def escape_property(text: str) -> str:
+    """Return text that can not end a property of a workflow command, either."""
+    return escape_data(text).replace(":", "%3A").replace(",", "%2C")
 
 
 def _append(environ: Mapping[str, str], variable: str, text: str) -> None:
@@ -68,7 +56,3 @@ def _append(environ: Mapping[str, str], variable: str, text: str) -> None:
             file.write(text)
     except OSError as error:
         raise EnvironmentFault(f"cannot write: {error.strerror}", where=variable) from error
-
-
-def _name(value: str | None) -> str | None:
-    return bounded(value) if value else None

@@ -1,0 +1,120 @@
+"""Where a job stands: its repository, run, commit and pull request, as environment and event say.
+
+The event is written by GitHub, but what stands in it may be an outsider's; so a number is taken
+only for a number, and a commit for forty hex digits.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gates.errors import EnvironmentFault
+from gates.report import CiInfo, GitInfo, bounded
+
+PUBLIC_API = "https://api.github.com"
+_MAX_EVENT = 32 * 1024 * 1024  # a payload has at most 25 MB
+_SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_NUMBER = re.compile(r"[1-9][0-9]{0,14}")
+_REPOSITORY = re.compile(r"(?!\.{1,2}/)[\w.-]+/(?!\.{1,2}$)[\w.-]+", re.ASCII)
+# Where the commit that is judged stands. GITHUB_SHA of a pull request is a merge that nobody sees.
+_HEADS = (
+    ("pull_request", "head", "sha"),
+    ("workflow_run", "head_sha"),
+    ("merge_group", "head_sha"),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """What a publisher has to know of the job; `pull` and `head` are None where there is none."""
+
+    repository: str
+    api: str = PUBLIC_API
+    url: str | None = None
+    run: int = 0
+    attempt: int = 0
+    head: str | None = None
+    pull: int | None = None
+
+
+def in_actions(environ: Mapping[str, str]) -> bool:
+    """Return whether this process is a step of a GitHub Actions job."""
+    return environ.get("GITHUB_ACTIONS") == "true"
+
+
+def ci_info(environ: Mapping[str, str]) -> CiInfo | None:
+    """Return which CI runs this, with the address of the run, or None outside of one."""
+    if not in_actions(environ):
+        return None
+    url = _run_url(environ)
+    return CiInfo(provider="github", url=url and bounded(url, 2000))
+
+
+def git_info(environ: Mapping[str, str]) -> GitInfo:
+    """Return where in history the job stands, as its environment says."""
+    return GitInfo(
+        sha=_name(environ.get("GITHUB_SHA")),
+        ref=_name(environ.get("GITHUB_REF")),
+    )
+
+
+def job(environ: Mapping[str, str], *, pull: int | None = None) -> Job:
+    """Return where the job stands; `pull` is a pull request that somebody named.
+
+    Raises EnvironmentFault when the environment does not say which repository it is about.
+    """
+    repository = environ.get("GITHUB_REPOSITORY", "")
+    if not _REPOSITORY.fullmatch(repository):
+        raise EnvironmentFault(
+            "this is no `owner/name` of a repository" if repository else "it is not set",
+            where="GITHUB_REPOSITORY",
+            hint="Publish from a GitHub Actions job, or set GITHUB_REPOSITORY=owner/name.",
+        )
+    event = _event(environ.get("GITHUB_EVENT_PATH"))
+    shas = (*(_at(event, *path) for path in _HEADS), environ.get("GITHUB_SHA"))
+    return Job(
+        repository=repository,
+        api=environ.get("GITHUB_API_URL") or PUBLIC_API,
+        url=_run_url(environ),
+        run=_number(environ.get("GITHUB_RUN_ID")) or 0,
+        attempt=_number(environ.get("GITHUB_RUN_ATTEMPT")) or 0,
+        head=next((sha for sha in shas if isinstance(sha, str) and _SHA.fullmatch(sha)), None),
+        pull=pull or _number(_at(event, "pull_request", "number")),
+    )
+
+
+def _run_url(environ: Mapping[str, str]) -> str | None:
+    server, repository = environ.get("GITHUB_SERVER_URL"), environ.get("GITHUB_REPOSITORY")
+    run = environ.get("GITHUB_RUN_ID")
+    return f"{server}/{repository}/actions/runs/{run}" if server and repository and run else None
+
+
+def _event(path: str | None) -> Any:
+    """Return the event that started the job, or None: a job can do without."""
+    if not path:
+        return None
+    try:
+        with Path(path).open("rb") as file:
+            return json.loads(file.read(_MAX_EVENT))
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def _at(value: Any, *keys: str) -> Any:
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _number(value: Any) -> int | None:
+    text = "" if isinstance(value, bool) else str(value)
+    return int(text) if _NUMBER.fullmatch(text) else None
+
+
+def _name(value: str | None) -> str | None:
+    return bounded(value) if value else None

@@ -1,0 +1,139 @@
+"""The few things we do to a repository, each one request, with answers as frozen data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from gates.errors import EnvironmentFault
+from gates.github.client import ApiFault, Client
+
+ACTIONS_BOT = "github-actions[bot]"
+T = TypeVar("T")
+
+
+class _Shape(BaseModel):
+    """What we read of an answer, and no more: GitHub adds fields as it likes."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class User(_Shape):
+    """Somebody who writes; `id` is None where only the name is known."""
+
+    login: str
+    id: int | None = None
+
+    def same(self, other: User | None) -> bool:
+        """Return whether both are one: by number where both have one, and by name always."""
+        if other is None or self.login.lower() != other.login.lower():
+            return False
+        return self.id is None or other.id is None or self.id == other.id
+
+
+class Comment(_Shape):
+    """A comment on a pull request; the account of its author may be gone."""
+
+    id: int
+    html_url: str
+    user: User | None
+    body: str = ""
+
+
+class _Head(_Shape):
+    sha: str
+
+
+class Pull(_Shape):
+    """A pull request: whether it is open, and the commit it stands at."""
+
+    state: str
+    head: _Head
+
+
+class CheckRun(_Shape):
+    """A check run; `external_id` is the number we gave it."""
+
+    id: int
+    html_url: str | None = None
+    external_id: str | None = None
+
+
+class _Listed(_Shape):
+    check_runs: tuple[CheckRun, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repository:
+    """One repository behind a client."""
+
+    client: Client
+    name: str
+
+    def viewer(self) -> User:
+        """Return who the token is; an app's may not ask, and is that of the Actions bot."""
+        try:
+            return _read(User, self.client.get("/user"))
+        except ApiFault as fault:
+            if fault.status not in (403, 404):
+                raise
+            return User(login=ACTIONS_BOT)
+
+    def pull(self, number: int) -> Pull:
+        """Return a pull request."""
+        return _read(Pull, self.client.get(self._path(f"pulls/{number}")))
+
+    def comments(self, number: int) -> Iterator[Comment]:
+        """Yield every comment on a pull request, the oldest first."""
+        for page in self.client.pages(self._path(f"issues/{number}/comments")):
+            yield from _read(tuple[Comment, ...], page)
+
+    def create_comment(self, number: int, body: str) -> Comment:
+        """Write a new comment."""
+        path = self._path(f"issues/{number}/comments")
+        return _read(Comment, self.client.post(path, {"body": body}))
+
+    def update_comment(self, comment: int, body: str) -> None:
+        """Write a comment anew."""
+        self.client.patch(self._path(f"issues/comments/{comment}"), {"body": body})
+
+    def delete_comment(self, comment: int) -> None:
+        """Remove a comment."""
+        self.client.delete(self._path(f"issues/comments/{comment}"))
+
+    def check_runs(self, sha: str, name: str) -> Iterator[CheckRun]:
+        """Yield the check runs of a name on a commit."""
+        path = self._path(f"commits/{sha}/check-runs")
+        for page in self.client.pages(path, check_name=name, filter="all"):
+            yield from _read(_Listed, page).check_runs
+
+    def create_check(self, body: dict[str, Any]) -> CheckRun:
+        """Begin a check run."""
+        return _read(CheckRun, self.client.post(self._path("check-runs"), body))
+
+    def update_check(self, check: int, body: dict[str, Any]) -> CheckRun:
+        """Change a check run."""
+        return _read(CheckRun, self.client.patch(self._path(f"check-runs/{check}"), body))
+
+    def create_status(self, sha: str, body: dict[str, Any]) -> None:
+        """Set a commit status; the last one of a context counts."""
+        self.client.post(self._path(f"statuses/{sha}"), body)
+
+    def _path(self, rest: str) -> str:
+        return f"/repos/{self.name}/{rest}"
+
+
+def _read(shape: type[T], found: Any) -> T:
+    """Return what was answered as the data it should be; whatever else it is, is a fault."""
+    try:
+        return TypeAdapter(shape).validate_python(found)
+    except ValidationError as error:
+        place = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise EnvironmentFault(
+            f"answered with something else than was asked for (at `{place}`)",
+            where="GitHub API",
+            hint="Check GITHUB_API_URL: is it an API of GitHub, version 2022-11-28?",
+        ) from error

@@ -1,0 +1,16 @@
+"""The publishers, by the name that `--to` takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gates.report import Report
+from reporters.publish import github_annotations, github_check, github_comment, github_status
+from reporters.publish.place import Outcome, Place
+
+PUBLISHERS: dict[str, Callable[[Report, Place], Outcome]] = {
+    "github-annotations": github_annotations.publish,
+    "github-check": github_check.publish,
+    "github-comment": github_comment.publish,
+    "github-status": github_status.publish,
+}

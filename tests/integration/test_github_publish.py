@@ -1,0 +1,235 @@
+"""`report --to github-…` as its own process: what is told, what it exits with, and which line."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gates.report import dump
+from gates.yaml_source import load
+from reporters.publish.registry import PUBLISHERS
+from tests import reports
+from tests.fake_github import HEAD, FakeGitHub
+
+ROOT = Path(__file__).parents[2]
+TOKEN = "ghs_secret0123456789"  # noqa: S105
+CONFIG = """\
+version: 1
+models:
+  income:
+    task: binary
+    gates:
+      performance:
+        metrics:
+          roc_auc: {min: 0.88, max_drop: 0.005}
+          recall:
+            max_drop: 0.01
+            slices: {max_drop: 0.05}
+        slices: [region]
+      data-schema:
+        columns:
+          age: {type: integer}
+"""
+
+
+@pytest.fixture(scope="module")
+def github():
+    with FakeGitHub().serve() as served:
+        yield served
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "report.json").write_bytes(dump(reports.one_red()))
+    event = {"pull_request": {"number": 7, "head": {"sha": HEAD}}}
+    (tmp_path / "event.json").write_text(json.dumps(event))
+    return tmp_path
+
+
+def publish(folder, to, *options, **environ):
+    given = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        "GITHUB_REPOSITORY": "acme/credit",
+        "GITHUB_EVENT_PATH": str(folder / "event.json"),
+        "GITHUB_TOKEN": TOKEN,
+    }
+    command = [sys.executable, "-m", "gates", "report", "report.json", "--to", to, *options]
+    environ = {name: value for name, value in (given | environ).items() if value is not None}
+    done = subprocess.run(
+        command, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert TOKEN not in done.stdout + done.stderr
+    return done
+
+
+@pytest.mark.parametrize("to", PUBLISHERS)
+def test_a_report_is_published(github, folder, to):
+    done = publish(folder, to, GITHUB_API_URL=github.url)
+    assert done.returncode == 0, "whatever its verdict"
+    assert to.removeprefix("github-").split("s")[0] in done.stderr
+    assert (done.stdout != "") == (to == "github-annotations")
+
+
+def test_a_comment_takes_its_options(github, folder):
+    done = publish(
+        folder, "github-comment", "--comment=failures", "--slug=nightly", GITHUB_API_URL=github.url
+    )
+    assert done.stderr == "comment: created\n"
+    assert any("id=nightly -->" in body for body in github.bodies())
+    assert publish(folder, "github-comment", "--comment=off").stderr == "comment: off\n"
+
+
+def test_a_pull_request_can_be_named(github, folder):
+    done = publish(
+        folder, "github-comment", "--pull-request=8", "--require-post", GITHUB_API_URL=github.url
+    )
+    assert done.returncode == 4
+    assert "answered 404 Not Found" in done.stderr
+
+
+@pytest.mark.parametrize(("options", "code"), [([], 0), (["--require-post"], 4)])
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({"GITHUB_TOKEN": None}, "GITHUB_TOKEN: there is no token"),
+        ({"GITHUB_TOKEN": "two words"}, "GITHUB_TOKEN: the token is empty, or holds"),
+        ({"GITHUB_REPOSITORY": None}, "GITHUB_REPOSITORY: it is not set"),
+        ({"GITHUB_API_URL": "http://git.example"}, "no https address"),
+    ],
+)
+def test_what_can_not_be_published_changes_no_exit_code_unless_asked(
+    folder, environ, said, options, code
+):
+    done = publish(folder, "github-comment", *options, **environ)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert ("changes no verdict" in done.stderr) == (code == 0)
+
+
+FENCE = "0123456789abcdef" * 2
+
+
+@pytest.mark.parametrize(
+    ("fence", "lines"),
+    [
+        (FENCE, [f"::{FENCE}::", "::warning title=Model Gates::", f"::stop-commands::{FENCE}"]),
+        (None, ["::warning title=Model Gates::"]),
+        ("x\n::error::pwned", ["::warning title=Model Gates::"]),
+    ],
+)
+def test_a_runner_that_stopped_listening_hears_the_warning(folder, fence, lines):
+    done = publish(
+        folder, "github-comment", GITHUB_ACTIONS="true", GITHUB_TOKEN=None, MODEL_GATES_FENCE=fence
+    )
+    found = done.stdout.splitlines()
+    assert len(found) == len(lines)
+    assert all(line.startswith(start) for line, start in zip(found, lines, strict=True))
+
+
+def test_the_job_summary_is_written_where_there_is_one(folder):
+    summary = folder / "summary.md"
+    done = publish(folder, "github-summary", GITHUB_STEP_SUMMARY=str(summary))
+    assert (done.returncode, done.stdout) == (0, "")
+    assert summary.read_text().rstrip() == publish(folder, "github-summary").stdout.rstrip()
+
+
+@pytest.mark.parametrize(("options", "code"), [([], 0), (["--require-post"], 4)])
+def test_a_job_summary_that_can_not_be_written_is_a_failed_post(folder, options, code):
+    done = publish(folder, "github-summary", *options, GITHUB_STEP_SUMMARY=str(folder))
+    assert done.returncode == code
+    assert "cannot write: Is a directory" in done.stderr
+
+
+def test_a_template_that_can_not_be_used_is_a_wrong_command_line(github, folder):
+    (folder / "bad.j2").write_text("{% nonsense %}")
+    done = publish(folder, "github-comment", "--template=bad.j2", GITHUB_API_URL=github.url)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+
+
+@pytest.mark.parametrize("to", ["github-comments", "github-", "github-nothing-like-it"])
+def test_a_publisher_that_is_not_there_exits_with_2(folder, to):
+    done = publish(folder, to)
+    assert done.returncode == 2
+    assert "github-c" in done.stderr
+
+
+# --- the line of a rule ---------------------------------------------------------------------------
+
+
+def rules(folder, **policy):
+    """Write a report on rules of the configuration, and return its annotations by rule."""
+    (folder / "model-gates.yml").write_text(CONFIG)
+    numbers = {"baseline": 0.9, "candidate": 0.5, "interval": (-0.5, -0.3)}
+    performance = reports.make_gate(
+        "performance",
+        reports.make_check("performance/roc_auc", {"max_drop": 0.005}, **numbers),
+        reports.make_check("performance/recall", {"max_drop": 0.01}, **numbers),
+        reports.make_check("performance/recall@region=north", {"max_drop": 0.05}, **numbers),
+        reports.make_check("performance/f1", {"max_drop": 0.01}, **numbers),
+    )
+    schema = reports.make_gate(
+        "data-schema",
+        reports.make_check(
+            "data-schema/type", {"min": 1.0}, candidate=0.5, interval=(0.4, 0.6), columns=("age",)
+        ),
+        reports.make_check("data-schema/rows", {"min": 1.0}, candidate=0.5, interval=(0.4, 0.6)),
+    )
+    other = reports.make_model(reports.make_gate("performance"), model="unknown")
+    report = reports.make_report(reports.make_model(performance, schema), other)
+    digest = load(folder / "model-gates.yml").digest
+    info = report.policy.model_copy(update={"digest": digest} | policy)
+    (folder / "report.json").write_bytes(dump(report.model_copy(update={"policy": info})))
+
+
+def test_an_annotation_stands_at_the_key_of_its_limit(folder):
+    rules(folder)
+    text = publish(folder, "github-annotations").stdout
+    found = re.findall(
+        r"^::error file=model-gates.yml,line=(\d+),title=(.+?)::", text, re.MULTILINE
+    )
+    assert len(found) == len(text.splitlines())
+    assert {title.replace("%3A", ":"): int(line) for line, title in found} == {
+        "performance/roc_auc:max_drop": 8,
+        "performance/recall:max_drop": 10,
+        "performance/recall:max_drop@region=north": 11,
+        "performance/f1:max_drop": 7,  # not there: where it would be added
+        "data-schema/type:min": 15,
+        "data-schema/rows:min": 13,
+        "performance": 2,
+    }
+
+
+def test_a_configuration_that_is_another_by_now_has_no_lines(folder):
+    rules(folder, digest="sha256:" + "0" * 64)
+    done = publish(folder, "github-annotations")
+    assert "line=" not in done.stdout
+    assert "::error title=" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("workspace", "shown"), [(".", "sub/model-gates.yml"), ("elsewhere", None)]
+)
+def test_a_line_is_of_a_file_in_the_workspace(folder, workspace, shown):
+    (folder / "sub").mkdir()
+    (folder / "sub" / "event.json").write_bytes((folder / "event.json").read_bytes())
+    rules(folder / "sub")
+    done = publish(folder / "sub", "github-annotations", GITHUB_WORKSPACE=str(folder / workspace))
+    assert (f"file={shown}" in done.stdout) == (shown is not None)
+    assert ("line=" in done.stdout) == (shown is not None)
+
+
+def test_sarif_has_the_lines_too(folder):
+    rules(folder)
+    results = json.loads(publish(folder, "sarif").stdout)["runs"][0]["results"]
+    found = {
+        location["physicalLocation"]["region"]["startLine"]
+        for result in results
+        for location in result["locations"]
+    }
+    assert {8, 10, 11, 15} <= found
