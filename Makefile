@@ -47,7 +47,7 @@ check: lint types imports schema workflows test  ## Do everything that CI does
 lint: setup  ## Hold the code to its style and safety rules
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/shellcheck actions/install.sh .ci/run
+	@$(BIN)/shellcheck actions/*.sh .ci/run
 
 format: setup  ## Mend what a machine can mend
 	@$(BIN)/ruff check --fix --show-fixes .

@@ -13,7 +13,7 @@ from gates import __version__
 from gates.cli.baseline import baseline_app
 from gates.cli.judge import report, run
 from gates.cli.power import power
-from gates.cli.setup import demo, init, schema, validate
+from gates.cli.setup import demo, extras, init, schema, validate
 
 app = typer.Typer(
     name="model-gates",
@@ -62,4 +62,5 @@ app.command()(power)
 app.add_typer(baseline_app, name="baseline")
 app.command()(report)
 app.command()(schema)
+app.command()(extras)
 app.command()(demo)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import shutil
 import sys
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -13,10 +14,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gates.cli.crash import write_debug
-from gates.errors import ConfigError, GatesError, InputError
+from gates.errors import ConfigError, EnvironmentFault, GatesError, InputError
 from gates.yaml_source import suggestion
 
 if TYPE_CHECKING:
+    from gates.cli.publish import Choice
     from gates.report import ErrorInfo, Report, RunInfo
     from gates.waivers import Waiver
 
@@ -80,8 +82,12 @@ def report(
     ctx: typer.Context,
     file: Annotated[Path, typer.Argument(help="A report.json.")],
     to: Annotated[
-        str, typer.Option(help="What to render it to, or where on GitHub to publish it.")
-    ] = "console",
+        list[str] | None,
+        typer.Option(
+            help="What to render it to, or where on GitHub to publish it; may be repeated.",
+            show_default="console",
+        ),
+    ] = None,
     comment: Annotated[
         Comment, typer.Option(help="When a pull request gets a comment.")
     ] = Comment.CHANGES,
@@ -103,25 +109,14 @@ def report(
 ) -> None:
     """Render or publish a report.json; exit with 0 whatever its verdict."""
     found = _read(file)
-    override = None if template is None else _override(template, to)
-    if to == "sarif":
-        from gates.cli.publish import rule_lines
-        from reporters.render import sarif
+    places = to or ["console"]
+    override = None if template is None else _override(template, places)
 
-        typer.echo(sarif.render(found, lines=rule_lines(ctx.obj.environ, found)), nl=False)
-        return
-    if not to.startswith("github-"):
-        typer.echo(_rendered(found, to, override), nl=False)
-        return
-    from gates.cli.publish import Choice, publish, summarise
-    from reporters.publish.place import When
-    from reporters.publish.registry import PUBLISHERS
+    def choice() -> Choice:
+        from gates.cli.publish import Choice
+        from reporters.publish.place import When
 
-    if to == "github-summary":
-        page = _rendered(found, to, override)
-        summarise(ctx.obj.environ, page, require_post=require_post)
-    elif to in PUBLISHERS:
-        choice = Choice(
+        return Choice(
             when=When(comment),
             slug=slug,
             pull=pull_request,
@@ -129,7 +124,42 @@ def report(
             require_post=require_post,
             override=override,
         )
-        publish(ctx.obj.environ, found, to, choice)
+
+    faults = []
+    for place in places:
+        # One that fails keeps no other from being told.
+        try:
+            if place.startswith("github-"):
+                _publish(ctx.obj.environ, found, place, choice())
+            else:
+                _show(ctx.obj.environ, found, place, override)
+        except EnvironmentFault as fault:
+            faults.append(fault)
+    if faults:
+        raise faults[0]
+
+
+def _show(environ: dict[str, str], found: Report, to: str, override: str | None) -> None:
+    """Print a report, rendered."""
+    if to == "sarif":
+        from gates.cli.publish import rule_lines
+        from reporters.render import sarif
+
+        typer.echo(sarif.render(found, lines=rule_lines(environ, found)), nl=False)
+    else:
+        typer.echo(_rendered(found, to, override), nl=False)
+
+
+def _publish(environ: dict[str, str], found: Report, to: str, choice: Choice) -> None:
+    """Publish a report on GitHub."""
+    from gates.cli.publish import publish, summarise
+    from reporters.publish.registry import PUBLISHERS
+
+    if to == "github-summary":
+        page = _rendered(found, to, choice.override)
+        summarise(environ, page, require_post=choice.require_post)
+    elif to in PUBLISHERS:
+        publish(environ, found, to, choice)
     else:
         raise _unknown(to)
 
@@ -231,14 +261,15 @@ def _write(report: Report, out: Path) -> tuple[Path, Path]:
     return as_json, as_markdown
 
 
-def _override(path: Path, to: str) -> str:
+def _override(path: Path, places: Sequence[str]) -> str:
     """Return the text of a team's template; ConfigError where it cannot be used."""
     from reporters.render.registry import MARKDOWN
     from reporters.render.template import MAX_OVERRIDE
 
-    if to not in (*MARKDOWN, "github-comment"):
+    without = [to for to in places if to not in (*MARKDOWN, "github-comment")]
+    if without:
         raise ConfigError(
-            f"`{to}` takes no template",
+            f"`{without[0]}` takes no template",
             where="--template",
             hint=f"These do: {', '.join(MARKDOWN)}, github-comment.",
         )

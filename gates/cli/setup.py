@@ -1,4 +1,4 @@
-"""`init`, `validate`, `schema` and `demo`: everything around a first run."""
+"""`init`, `validate`, `extras`, `schema` and `demo`: everything around a first run."""
 
 from __future__ import annotations
 
@@ -34,6 +34,22 @@ def validate(
     typer.echo(f"{source.path}: valid, {len(found.models)} model(s)")
     for name, model in found.models.items():
         typer.echo(f"  {name}: {model.task.value}; gates: {', '.join(model.gates.configured())}")
+
+
+def extras(
+    config: Annotated[
+        Path, typer.Option("--config", "-c", help="The configuration file.")
+    ] = DEFAULT,
+    model: Annotated[list[str] | None, typer.Option(help="For this model alone.")] = None,
+    gate: Annotated[list[str] | None, typer.Option(help="For this gate alone.")] = None,
+) -> None:
+    """Print the extras that a configuration needs, one a line: what an installer has to install."""
+    from gates.config import load, select
+    from gates.extras import needed
+
+    found, _ = load(config)
+    for name in needed(select(found, tuple(model or ()), tuple(gate or ()))):
+        typer.echo(name)
 
 
 def schema(

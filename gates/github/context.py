@@ -29,6 +29,15 @@ _HEADS = (
 )
 
 
+# Events on what nobody has merged, though the ref of some of them is the default branch's.
+_UNMERGED = frozenset(
+    {
+        *("pull_request", "pull_request_review", "pull_request_review_comment"),
+        *("pull_request_target", "issue_comment", "merge_group", "workflow_run"),
+    }
+)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
     """What a publisher has to know of the job; `pull` and `head` are None where there is none."""
@@ -61,6 +70,15 @@ def git_info(environ: Mapping[str, str]) -> GitInfo:
         sha=_name(environ.get("GITHUB_SHA")),
         ref=_name(environ.get("GITHUB_REF")),
     )
+
+
+def on_default_branch(environ: Mapping[str, str]) -> bool:
+    """Return whether the job is about a commit that the default branch holds."""
+    if environ.get("GITHUB_EVENT_NAME") in _UNMERGED:
+        return False
+    default = _at(_event(environ.get("GITHUB_EVENT_PATH")), "repository", "default_branch")
+    ref = environ.get("GITHUB_REF", "")
+    return ref.startswith("refs/heads/") and default in (None, ref.removeprefix("refs/heads/"))
 
 
 def job(environ: Mapping[str, str], *, pull: int | None = None) -> Job:
