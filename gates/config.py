@@ -132,7 +132,7 @@ class ModelConfig(Model):
 
     task: Task = Field(description="binary, multiclass or regression.")
     paths: tuple[StrictStr, ...] = Field(
-        default=(), description="Run this model only when these change (glob patterns)."
+        default=(), description="With --changed-since: what this model depends on (glob patterns)."
     )
     data: Data
     candidate: Files
@@ -219,6 +219,7 @@ def _problems(config: Config) -> Iterator[Complaint]:
                 where = (*path, "gates", gate_name, *problem.path)
                 yield Complaint(path=where, message=problem.message)
         yield from _without_anchor(path, model)
+        yield from _matching_nothing(path, model)
         if (model.baseline.on_other_data == "re-evaluate") != bool(model.baseline.predictions):
             yield Complaint(
                 path=(*path, "baseline"),
@@ -239,6 +240,17 @@ def _without_anchor(path: tuple[str, ...], model: ModelConfig) -> Iterator[Compl
                     message=f"`{limit.verb.value}` needs an anchor: name an older alias or version "
                     "with `baseline: {anchor: last-release}`",
                 )
+
+
+def _matching_nothing(path: tuple[str, ...], model: ModelConfig) -> Iterator[Complaint]:
+    """Yield the patterns that no changed file could match: the model would never be judged."""
+    for number, pattern in enumerate(model.paths):
+        if pattern.startswith(("/", "!")) or "\\" in pattern or not pattern.strip():
+            yield Complaint(
+                path=(*path, "paths", number),
+                message="a pattern begins at this file's folder, has slashes, and excludes "
+                "nothing: `models/credit/**`",
+            )
 
 
 def json_schema() -> dict[str, Any]:

@@ -405,6 +405,13 @@ class PolicyInfo(Model):
     changes: tuple[Text, ...] = ()
 
 
+class Selection(Model):
+    """Which models were left out, because nothing of theirs has changed since a commit."""
+
+    since: Name
+    left_out: tuple[Name, ...] = ()
+
+
 class ToolInfo(Model):
     """Who wrote the report."""
 
@@ -424,6 +431,7 @@ class Report(Model):
     models: tuple[ModelReport, ...] = ()
     policy: PolicyInfo | None = None
     waivers: tuple[Text, ...] = ()
+    selection: Selection | None = None
 
     @property
     def exit_code(self) -> int:

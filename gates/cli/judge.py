@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gates.cli.crash import write_debug
+from gates.cli.selection import Asked, selected
 from gates.errors import ConfigError, EnvironmentFault, GatesError, InputError
 from gates.yaml_source import suggestion
 
@@ -44,6 +45,12 @@ def run(
     gate: Annotated[
         list[str] | None, typer.Option(help="Run only this gate; may be repeated.")
     ] = None,
+    changed_since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COMMIT", help="Judge only the models that a change since this commit is about."
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for report.json and report.md.")] = Path(
         "model-gates-report"
     ),
@@ -57,7 +64,8 @@ def run(
     """Run the gates and exit with 0 (not blocked) or 1 (blocked)."""
     from reporters.render.escape import plain
 
-    report = _report(ctx, config, tuple(model or ()), tuple(gate or ()))
+    asked = Asked(models=tuple(model or ()), gates=tuple(gate or ()), since=changed_since)
+    report = _report(ctx, config, asked)
     paths = _write(report, out)
     typer.echo(_rendered(report, format.value), nl=False)
     if report.error and format is not Format.CONSOLE:
@@ -187,30 +195,31 @@ def _read(file: Path) -> Report:
         ) from error
 
 
-def _report(
-    ctx: typer.Context, path: Path, models: tuple[str, ...], gates: tuple[str, ...]
-) -> Report:
-    from gates.config import load, select
-    from gates.decide import refused
+def _report(ctx: typer.Context, path: Path, asked: Asked) -> Report:
+    from gates.config import load
+    from gates.decide import refused, unchanged
     from gates.report import PolicyInfo
 
     info = _run_info(ctx.obj.environ, path)
     today = datetime.fromisoformat(info.started).date()
     try:
         config, source = load(path)
-        config = select(config, models, gates)
+        config, selection = selected(config, path, asked)
         waivers = _waivers(path.parent, today)
     except GatesError as error:
         return refused(error, info)
+    policy = PolicyInfo(digest=source.digest)
+    if selection is not None and not config.models:
+        return unchanged(selection, policy, info)
     # Only now: a configuration that is wrong is refused before any data library is loaded.
     from gates.runner import Run
     from gates.runner import run as judge
 
-    return judge(
+    judged = judge(
         Run(
             config=config,
             root=path.parent,
-            policy=PolicyInfo(digest=source.digest),
+            policy=policy,
             info=info,
             progress=_progress,
             on_crash=lambda error: write_debug(ctx.obj.debug, error),
@@ -218,6 +227,7 @@ def _report(
             day=today,
         )
     )
+    return judged.model_copy(update={"selection": selection})
 
 
 def _waivers(folder: Path, today: date) -> tuple[Waiver, ...]:
