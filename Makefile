@@ -69,7 +69,7 @@ docs: setup  ## Renew what is generated
 
 workflows: setup  ## Read the actions and workflows as an attacker would
 	@$(BIN)/zizmor --offline --quiet --persona auditor --min-severity medium \
-	  $(wildcard action.yml actions/*/action.yml workflows-examples/*.yml .github/workflows/*.yml)
+	  $(filter-out %/gitlab-ci.yml,$(wildcard action.yml actions/*/action.yml workflows-examples/*.yml .github/workflows/*.yml))
 
 # `all` is resolved first and binds the others: one version of a library, whatever the extras.
 lock:  ## Renew the actions' requirements, with hashes
