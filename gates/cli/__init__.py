@@ -14,6 +14,7 @@ from gates.cli.baseline import baseline_app
 from gates.cli.judge import report, run
 from gates.cli.power import power
 from gates.cli.setup import demo, extras, init, schema, validate
+from gates.cli.stop import Stop
 
 app = typer.Typer(
     name="model-gates",
@@ -28,10 +29,11 @@ app = typer.Typer(
 
 @dataclass
 class World:
-    """What the process was given: the environment, and where to write a traceback if asked."""
+    """What the process was given: the environment, where to write a traceback, whether to stop."""
 
     environ: Mapping[str, str] = field(repr=False)
     debug: Path | None = None
+    stop: Stop = field(default_factory=Stop)
 
 
 def _show_version(asked: bool) -> None:

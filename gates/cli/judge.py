@@ -211,6 +211,15 @@ def _report(ctx: typer.Context, path: Path, asked: Asked) -> Report:
     policy = PolicyInfo(digest=source.digest)
     if selection is not None and not config.models:
         return unchanged(selection, policy, info)
+
+    def progress(model: str, gate: str, state: str) -> None:
+        ctx.obj.stop.check()
+        _progress(model, gate, state)
+
+    def on_crash(error: Exception) -> None:
+        ctx.obj.stop.check()
+        write_debug(ctx.obj.debug, error)
+
     # Only now: a configuration that is wrong is refused before any data library is loaded.
     from gates.runner import Run
     from gates.runner import run as judge
@@ -221,8 +230,8 @@ def _report(ctx: typer.Context, path: Path, asked: Asked) -> Report:
             root=path.parent,
             policy=policy,
             info=info,
-            progress=_progress,
-            on_crash=lambda error: write_debug(ctx.obj.debug, error),
+            progress=progress,
+            on_crash=on_crash,
             waivers=waivers,
             day=today,
         )

@@ -1,7 +1,7 @@
 """What the runs of workflows share: our actions as a checkout has them, and one installation.
 
 The installer is tested by itself and in the quickstart. Every other job gets a Python whose `venv`
-is a copy of an environment that was installed once: pip finds in it all that is locked.
+is an environment that was installed once, file for file: pip finds in it all that is locked.
 """
 
 import os
@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.actions.test_quickstart_act import make_repository
+
 ROOT = Path(__file__).parents[2]
 WRAPPER = """#!/usr/bin/env bash
 if [[ "$*" == "-I -m venv "* ]]; then
-  exec cp -a -- '{prepared}' "$4"
+  exec cp -al -- '{prepared}' "$4"
 fi
 exec '{python}' "$@"
 """
@@ -39,8 +41,13 @@ def prepared(suite, tmp_path_factory):
     command = [suite / "actions/install.sh", "core", sys.executable]
     done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     venv = Path(done.stdout.strip()).parents[1]
-    for mark in venv.glob(".has-*"):
-        mark.unlink()
+    # What a run imports is compiled once, here, and not in every copy.
+    make_repository(place / "repository", "", wrong=40)
+    for command in (["./predict.sh"], [venv / "bin/python", "-I", "-m", "gates", "run"]):
+        subprocess.run(command, cwd=place / "repository", check=True, capture_output=True)
+    # The copies are links: what the installer writes anew may not be there already.
+    for path in (*venv.glob(".has-*"), *venv.rglob("model_gates.pth")):
+        path.unlink()
     (place / "bin").mkdir()
     wrapper = place / "bin/python3"
     wrapper.write_text(WRAPPER.format(prepared=venv, python=sys.executable), "utf-8")
