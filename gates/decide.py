@@ -35,7 +35,15 @@ from gates.report import (
 _DROPS = frozenset({Verb.MAX_DROP, Verb.MAX_DROP_ANY_GROUP, Verb.MAX_DROP_FROM_ANCHOR})
 LOWER_BOUNDS = _DROPS | {Verb.MIN}
 _MOST_ROWS = 10**9
-_UNDECIDED = {"p": None, "p_adjusted": None, "n_needed": None, "waiver": None}
+_UNDECIDED = {
+    "p": None,
+    "p_adjusted": None,
+    "n_needed": None,
+    "smallest_limit": None,
+    "waiver": None,
+}
+# How probably an unchanged candidate passes the smallest limit that is told (as `power` has it).
+_POWER = 0.8
 _NO_RATIO = "The baseline is not above 0, so a ratio to it says nothing."
 
 
@@ -160,7 +168,15 @@ def _by_interval(check: Check, value: float, limit: float, own: float | None) ->
     if high <= limit:
         return _with(check, Verdict.PASS, "The whole interval is within the limit.", p=p)
     needed = _rows_needed(check.n, value - limit, value - low, high - value)
-    return _with(check, Verdict.INCONCLUSIVE, _why_undecided(needed), p=p, n_needed=needed)
+    smallest = smallest_limit(check)
+    return _with(
+        check,
+        Verdict.INCONCLUSIVE,
+        _why_undecided(check.verb, needed, smallest),
+        p=p,
+        n_needed=needed,
+        smallest_limit=smallest,
+    )
 
 
 def _p_value(beyond: float, below: float, above: float, confidence: float) -> float:
@@ -190,13 +206,60 @@ def _rows_needed(n: int, beyond: float, below: float, above: float) -> int | Non
     return needed if needed > n else None
 
 
-def _why_undecided(needed: int | None) -> str:
-    if needed is None:
-        return "The interval reaches across the limit: these rows cannot tell."
-    return (
-        "The interval reaches across the limit: these rows cannot tell. "
-        f"About {needed:,} rows would, if the value stays where it is."
-    )
+def smallest_limit(check: Check) -> float | None:
+    """Return the smallest limit of a check's kind that its rows can decide; None if there is none.
+
+    A limit on a change that a candidate without any change passes with a probability of 0.8: it is
+    arm · (1 + z(0.8) / z(confidence)) away (`gates.power` has the same). For `min` and `max`, as
+    far from the value that was measured.
+    """
+    value = check.delta if check.interval_of == "delta" else check.candidate
+    if check.interval is None or value is None:
+        return None
+    low, high = check.interval
+    arm = value - low if check.verb in LOWER_BOUNDS else high - value
+    if check.sensitive and not check.slice:
+        # Bounds on a disparity may reach one way only.
+        arm = max(arm, (high - low) / 2.0)
+    normal = NormalDist()
+    margin = arm * (1.0 + normal.inv_cdf(_POWER) / normal.inv_cdf(0.5 + check.confidence / 2))
+    limit = _limit_at(check, value, margin)
+    return None if limit is None or not math.isfinite(limit) else significant(limit)
+
+
+def _limit_at(check: Check, value: float, margin: float) -> float | None:
+    """Return the limit that is `margin` away; None for one that no rate could break."""
+    if check.verb is Verb.MIN:
+        return None if value - margin < 0.0 <= value else value - margin
+    if check.verb is Verb.MAX:
+        return value + margin
+    if check.verb is Verb.MAX_RATIO:
+        return 1.0 + margin / check.baseline if check.baseline else None
+    rates = all(0.0 <= one <= 1.0 for one in (check.baseline, check.candidate) if one is not None)
+    return None if rates and margin >= 1.0 else margin
+
+
+def _why_undecided(verb: Verb, needed: int | None, smallest: float | None) -> str:
+    said = ["The interval reaches across the limit: these rows cannot tell."]
+    if needed is not None:
+        said.append(f"About {_roughly(needed)} rows would, if the value stays where it is.")
+    if smallest is not None:
+        shown = _outwards(smallest, down=verb is Verb.MIN)
+        said.append(f"The tightest limit that these rows can decide is about {shown:g}.")
+    return " ".join(said)
+
+
+def _roughly(rows: int) -> str:
+    return f"{_outwards(rows, down=False):,.0f}"
+
+
+def _outwards(limit: float, *, down: bool) -> float:
+    """Return a number with two digits, rounded to the side on which it can still be decided."""
+    if limit == 0.0:
+        return limit
+    digits = 1 - math.floor(math.log10(abs(limit)))
+    scaled = limit * 10.0**digits
+    return float(f"{(math.floor(scaled) if down else math.ceil(scaled)) / 10.0**digits:.12g}")
 
 
 def _corrected(checks: list[Check]) -> list[Check]:
@@ -230,13 +293,33 @@ def _after_correction(check: Check, p_adjusted: float, questions: int) -> Check:
     kept = questions == 1 or p_adjusted <= 1.0 - check.confidence
     if check.verdict is not Verdict.FAIL or kept:
         return check
+    needed = _rows_to_convince(check, p_adjusted, questions)
+    more = "" if needed is None else f" About {_roughly(needed)} rows would tell, if the value stays."
     return _with(
         check,
         Verdict.INCONCLUSIVE,
         f"Beyond the limit by its own interval, but not when it is counted as one of {questions} "
         f"questions asked together ({'Holm' if check.p_joint is None else 'max-T'} correction): it "
-        "may be chance.",
+        f"may be chance.{more}",
+        n_needed=needed,
+        smallest_limit=smallest_limit(check),
     )
+
+
+def _rows_to_convince(check: Check, p_adjusted: float, questions: int) -> int | None:
+    """Return how many rows would keep a fail through the correction, if distances grew by √n.
+
+    The correction multiplies p by a number of questions, so p must be as many times smaller.
+    """
+    if not check.p or check.n == 0:
+        return None
+    # An adjusted p of 1 was cut there, and tells the number of questions no more.
+    times = p_adjusted / check.p if p_adjusted < 1.0 else questions
+    normal = NormalDist()
+    wanted = (1.0 - check.confidence) / times
+    z, seen = (-normal.inv_cdf(p / 2.0) for p in (wanted, check.p))
+    needed = math.ceil(check.n * (z / seen) ** 2) if seen > 0.0 else None
+    return needed if needed is not None and check.n < needed <= _MOST_ROWS else None
 
 
 def _with(check: Check, verdict: Verdict, reason: str, **numbers: float | None) -> Check:

@@ -191,7 +191,9 @@ class Check(Model):
     confidence: Number
     method: Name
     n: Count
+    # Of an undecided check: how many rows would decide it, and what limit these rows can decide.
     n_needed: Count | None = None
+    smallest_limit: Number | None = None
     family: Family = Family.OVERALL
     p: Number | None = None
     # What replicates of the whole family say of p (max-T), where that correction is configured.

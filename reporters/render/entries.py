@@ -26,7 +26,7 @@ CONFIG = "model-gates.yml"
 RAN = "ran"
 _FACTS = {
     *("verdict", "effect", "baseline", "candidate", "delta", "interval", "interval_of"),
-    *("confidence", "method", "n", "n_needed", "limit", "decide"),
+    *("confidence", "method", "n", "n_needed", "smallest_limit", "limit", "decide"),
 }
 
 

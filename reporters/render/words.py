@@ -155,8 +155,7 @@ def undecided(check: Check) -> Said:
     if check.p is not None and check.p_adjusted is not None and check.p <= alpha < check.p_adjusted:
         return ("may be chance: one of many questions asked together",)
     if check.n_needed is not None and check.n_needed > check.n:
-        more = roughly(check.n_needed - check.n)
-        return (f"not enough rows to tell: about {more} more would decide it",)
+        return (f"not enough rows to tell: about {roughly(check.n_needed)} would decide it",)
     return ("not enough rows to tell",) if check.interval else ("cannot tell: ", check.reason)
 
 

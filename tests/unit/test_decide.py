@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from gates.decide import blocked, crashed, effect, holm, settle, threshold, verdict_of
 from gates.errors import InputError
 from gates.report import Check, Effect, ErrorInfo, GateResult, Mode, ModelReport, Verb, Verdict
+from reporters.render.figures import roughly
 
 CASES = Path(__file__).parents[1] / "statcases"
 ABSOLUTE = {Verb.MIN, Verb.MAX}
@@ -215,14 +216,16 @@ def test_what_a_check_claims_of_itself_is_not_believed():
 
 
 def test_a_p_value_that_came_with_a_check_excuses_neither_it_nor_another():
-    forged = {"p": 0.9, "p_adjusted": 0.9, "n_needed": 3, "family": "slices"}
+    forged = {"p": 0.9, "p_adjusted": 0.9, "n_needed": 3, "smallest_limit": 0.1}
+    forged |= {"family": "slices"}
     plain = asked(Verb.MIN, 0.8, 0.1, decide="point", **forged)
     unmeasured = [asked(Verb.MIN, 0.8, problem="one class only", **forged) for _ in range(9)]
     barely = asked(Verb.MIN, 0.8, 0.78, (0.761, 0.799), family="slices")
     checks = decided(plain, *unmeasured, barely)
     assert [check.verdict for check in checks] == [FAIL, *[INCONCLUSIVE] * 9, FAIL]
     for check in checks[:-1]:
-        assert (check.p, check.p_adjusted, check.n_needed) == (None, None, None)
+        told = (check.p, check.p_adjusted, check.n_needed, check.smallest_limit)
+        assert told == (None, None, None, None)
 
 
 # --- Holm ----------------------------------------------------------------------------------------
@@ -357,7 +360,24 @@ def test_a_slice_that_is_barely_beyond_is_not_held_against_many():
     assert check.effect is WARN
     assert "one of 10 questions" in check.reason
     assert check.p_adjusted == pytest.approx(10 * check.p)
-    assert check.n_needed is None
+
+
+@pytest.mark.parametrize("questions", [2, 10, 50])
+def test_with_the_rows_it_asks_for_a_finding_outlives_the_correction(questions):
+    fine = [dropped(-1.0, family="slices") for _ in range(questions - 1)]
+    check = decided(dropped(1.01, family="slices"), *fine)[0]
+    assert check.verdict is INCONCLUSIVE
+    assert f"About {roughly(check.n_needed)} rows would tell" in check.reason
+
+    def with_rows(rows):
+        arms = 1.01 * sqrt(rows / 1000)
+        scale = 0.0101 / arms
+        interval = (-0.0101 - scale, -0.0101 + scale)
+        more = asked(Verb.MAX_DROP, 0.0, -0.0101, interval, family="slices", n=rows)
+        return decided(more, *fine)[0].verdict
+
+    assert with_rows(check.n_needed + 1) is FAIL
+    assert with_rows(check.n_needed - 5) is INCONCLUSIVE
 
 
 def test_a_slice_that_is_far_beyond_stays_a_fail_among_many():
@@ -455,7 +475,7 @@ def test_with_the_rows_it_asks_for_it_is_decided(check, n):
 def test_twice_as_far_as_the_limit_needs_four_times_the_rows():
     check = decide(Verb.MAX_DROP, 0.01, -0.005, (-0.015, 0.005), n=1000)
     assert check.n_needed == pytest.approx(4000, abs=1)
-    assert "About 4,00" in check.reason
+    assert "About 4,000 rows would" in check.reason or "About 4,100 rows would" in check.reason
 
 
 @pytest.mark.parametrize(
@@ -470,12 +490,64 @@ def test_where_no_number_of_rows_would_do_none_is_named(value, interval, n):
     check = decide(Verb.MAX_DROP, 0.01, value, interval, n=n)
     assert check.verdict is INCONCLUSIVE
     assert check.n_needed is None
-    assert check.reason == "The interval reaches across the limit: these rows cannot tell."
+    assert "About" not in check.reason
 
 
-def test_what_is_decided_needs_no_rows():
-    assert decide(Verb.MIN, 0.8, 0.9, (0.85, 0.95)).n_needed is None
-    assert decide(Verb.MIN, 0.8, 0.7, (0.65, 0.75)).n_needed is None
+def test_what_is_decided_needs_no_rows_and_no_other_limit():
+    for value, interval in [(0.9, (0.85, 0.95)), (0.7, (0.65, 0.75))]:
+        check = decide(Verb.MIN, 0.8, value, interval)
+        assert (check.n_needed, check.smallest_limit) == (None, None)
+
+
+# --- the limit that these rows can decide -------------------------------------------------------
+
+# 0.8 is passed 0.841621 standard errors beyond an arm of 1.959964.
+STRETCH = 1 + 0.8416212 / 1.959964
+TIGHTEST = [
+    (Verb.MAX_DROP, 0.01, -0.005, (-0.025, 0.025), {}, 0.02 * STRETCH, "0.029"),
+    (Verb.MAX_RISE, 0.01, -0.005, (-0.025, 0.025), {}, 0.03 * STRETCH, "0.043"),
+    (Verb.MIN, 0.80, 0.81, (0.78, 0.84), {}, 0.81 - 0.03 * STRETCH, "0.76"),
+    (Verb.MAX, 0.10, 0.09, (0.07, 0.11), {}, 0.09 + 0.02 * STRETCH, "0.12"),
+    (Verb.MAX_RATIO, 1.05, 0.02, (0.0, 0.04), {"baseline": 0.4}, 1 + 0.05 * STRETCH, "1.1"),
+    # Bounds on a disparity may reach one way only: half of both is taken.
+    (Verb.MAX_RISE, 0.01, 0.02, (-0.06, 0.02), {"sensitive": ("sex",)}, 0.04 * STRETCH, "0.058"),
+]
+
+
+@pytest.mark.parametrize(("verb", "bound", "value", "interval", "more", "limit", "said"), TIGHTEST)
+def test_an_undecided_check_names_the_limit_that_would_do(
+    verb, bound, value, interval, more, limit, said
+):
+    check = decide(verb, bound, value, interval, **more)
+    assert check.verdict is INCONCLUSIVE
+    assert check.smallest_limit == pytest.approx(limit, rel=1e-6)
+    assert check.reason.endswith(f"these rows can decide is about {said}.")
+
+
+@given(measured())
+def test_a_candidate_without_a_change_passes_the_limit_that_is_named(check):
+    (result,) = decided(check)
+    if result.smallest_limit is None:
+        assume(result.verdict is INCONCLUSIVE)
+        return
+    value = check.candidate if check.interval_of == "candidate" else check.delta
+    low, high = check.interval
+    moved = value if check.interval_of == "candidate" else 0.0
+    here = {
+        "interval": (moved - (value - low), moved + (high - value)),
+        "limit": {check.verb: result.smallest_limit},
+        check.interval_of: moved,
+    }
+    assert decided(check.model_copy(update=here))[0].verdict is PASS
+
+
+def test_a_limit_that_no_rate_can_break_is_not_proposed():
+    few = {"baseline": 0.5, "candidate": 0.45, "n": 3}
+    assert decide(Verb.MAX_DROP, 0.01, -0.05, (-0.9, 0.8), **few).smallest_limit is None
+    assert decide(Verb.MIN, 0.8, 0.5, (0.0, 1.0)).smallest_limit is None
+    error = {"baseline": 50.0, "candidate": 49.0}
+    wide = decide(Verb.MAX_DROP, 0.01, -1.0, (-3.0, 1.0), **error)
+    assert wide.smallest_limit == pytest.approx(2 * STRETCH)
 
 
 # --- gates, models and runs ---------------------------------------------------------------------

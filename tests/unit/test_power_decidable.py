@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from gates.decide import smallest_limit
 from gates.power.advice import advice, proposed, together
 from gates.power.answer import Basis, Standing
 from gates.power.decidable import Asked, decidable
@@ -51,6 +52,14 @@ def test_a_limit_on_change_must_be_an_arm_and_the_powers_share_of_it_wide():
     # The limit is half an arm away: Φ(1.959964 · (0.5 - 1)).
     assert one.chance == pytest.approx(0.1635, abs=1e-4)
     assert one.fails_from == pytest.approx(0.01 + 0.02 * STRETCH)
+
+
+@pytest.mark.parametrize("verb", [Verb.MAX_DROP, Verb.MAX_RISE, Verb.MAX_RATIO])
+def test_a_run_names_the_same_limit_for_a_check_that_it_cannot_decide(verb):
+    bound = 1.01 if verb is Verb.MAX_RATIO else 0.01
+    assert smallest_limit(check(verb, bound)) == found(verb, bound).smallest_limit
+    own = check(Verb.MIN, 0.79, interval=(0.78, 0.82))
+    assert smallest_limit(own) == found(Verb.MIN, 0.79, interval=(0.78, 0.82)).smallest_limit
 
 
 @pytest.mark.parametrize("verb", [Verb.MAX_DROP, Verb.MAX_RISE, Verb.MAX_DROP_FROM_ANCHOR])

@@ -242,11 +242,11 @@ def test_limits(limit, expected):
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ({"n": 100, "interval": (-0.12, 0.1)}, "not enough rows to tell: about 1,500 more would decide it"),
+        ({"n": 100, "interval": (-0.12, 0.1)}, "not enough rows to tell: about 1,600 would decide it"),
         ({"n": 100, "interval": (-0.12, 0.1), "on_inconclusive": "fail"},
-         "not enough rows to tell: about 1,500 more would decide it (blocks)"),
+         "not enough rows to tell: about 1,600 would decide it (blocks)"),
         ({"n": 100, "interval": (-0.12, 0.1), "mode": "report"},
-         "not enough rows to tell: about 1,500 more would decide it (reported only)"),
+         "not enough rows to tell: about 1,600 would decide it (reported only)"),
         ({"n": 0, "interval": (-0.12, 0.1)}, "not enough rows to tell"),
         ({"problem": "One class only.", "family": "slices"}, "cannot tell: One class only."),
         ({}, "fails: dropped too far"),
