@@ -294,7 +294,9 @@ def _after_correction(check: Check, p_adjusted: float, questions: int) -> Check:
     if check.verdict is not Verdict.FAIL or kept:
         return check
     needed = _rows_to_convince(check, p_adjusted, questions)
-    more = "" if needed is None else f" About {_roughly(needed)} rows would tell, if the value stays."
+    more = (
+        "" if needed is None else f" About {_roughly(needed)} rows would tell, if the value stays."
+    )
     return _with(
         check,
         Verdict.INCONCLUSIVE,

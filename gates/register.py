@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 _LIBRARIES = ("numpy", "duckdb", "scikit-learn", "pyarrow")
 _CHUNK = 1 << 20
+_MOST_SLICES = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +93,7 @@ def register(config: Config, name: str, store: Store, root: Path, new: Candidate
             artefact=sha256(new.artefact) if new.artefact else None,
             metrics_version=METRICS_VERSION,
             metrics=_facts(evidence),
+            slices=_slices(gates, evidence),
         )
         record, _ = store.register(content, path, _registration(new), alias=new.alias)
     return record
@@ -193,6 +195,18 @@ def _facts(evidence: Evidence) -> dict[str, MetricFact]:
         se = standard_error(measured, evidence.clusters)
         facts[name] = MetricFact(value=measured.value, se=se, n=evidence.rows)
     return facts
+
+
+def _slices(gates: tuple[Gate, ...], evidence: Evidence) -> dict[str, int]:
+    """Return how many rows each compared slice has, unless it is too small to tell of."""
+    sizes = {
+        one.place: len(one.index)
+        for gate in gates
+        for one in gate.compared(evidence)
+        if one.index is not None
+    }
+    kept = {place: n for place, n in sizes.items() if n >= evidence.policy.min_count}
+    return dict(sorted(kept.items())[:_MOST_SLICES])
 
 
 def _registration(new: Candidate) -> Registration:

@@ -139,6 +139,8 @@ Number = Annotated[float, Field(allow_inf_nan=False), AfterValidator(significant
 Count = Annotated[int, Field(ge=0)]
 Name = Annotated[str, StringConstraints(max_length=MAX_NAME)]
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT)]
+# What stands behind the `@` of a rule id.
+Place = Annotated[str, StringConstraints(max_length=400)]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 
@@ -335,7 +337,8 @@ class DataInfo(Model):
 class BaselineInfo(Model):
     """A registered version it was held against: the baseline, or the anchor.
 
-    `data` is what that version was judged on when it was registered.
+    `data` is what that version was judged on when it was registered, `slices` how many rows of it
+    each slice had then.
     """
 
     ref: Name
@@ -344,6 +347,7 @@ class BaselineInfo(Model):
     registered_at: Name
     git_sha: Name | None = None
     data: DataInfo | None = None
+    slices: dict[Place, Count] = Field(default_factory=dict)
 
 
 class LedgerInfo(Model):

@@ -191,6 +191,7 @@ def _baseline_info(found: Registered) -> BaselineInfo:
             columns=len(record.content.evaluation.columns),
             label_rate=label_rate_before(record),
         ),
+        slices=record.content.slices,
     )
 
 

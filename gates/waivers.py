@@ -71,7 +71,7 @@ class Waiver(Model):
     @property
     def told(self) -> str:
         """Return the waiver as one line of a report."""
-        return bounded(f"until {self.expires} by {self.owner}: {self.reason}", 2000)
+        return bounded(f"until {self.expires} by {self.owner} – {self.reason}", 2000)
 
 
 class _File(Model):

@@ -193,7 +193,7 @@ def fairness(*, harmed: bool) -> GateResult:
             sensitive=("sex",),
         ),
         groups=rates(),
-        hint="Compare the rates by group below; look at how many rows of the group were trained on.",
+        hint="Compare the rates by group; look at how many rows of the group were trained on.",
         notes=("Group `race = Other` has 8 rows: its numbers are withheld.",),
     )
 

@@ -143,7 +143,7 @@ class Fairness(Policies):
         return GateResult(
             gate=self.gate,
             summary=f"{len(self.metrics)} metrics over {len(self.sensitive)} sensitive sets",
-            hint="The group table shows whose rate moved: look at that group's rows first.",
+            hint="The rates by group say whose moved: look at that group's rows first.",
             checks=tuple(checks),
             groups=tuple(groups),
             notes=tuple(notes),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
-from gates.report import Check, Decide, Effect, GateResult, ModelReport, Verb, Verdict
+from gates.report import BaselineInfo, Check, Decide, Effect, GateResult, ModelReport, Verb, Verdict
 from reporters.render.escape import Name, Said
 from reporters.render.figures import exact, plural, roughly
 
@@ -147,6 +147,22 @@ def verdict(check: Check, *, direction: bool = True) -> Said:
             return (f"fails{_policy(check)}{how}",)
 
 
+_WORDS = {
+    Tone.ERROR: "error",
+    Tone.FAIL: "fails",
+    Tone.WARN: "fails",
+    Tone.UNDECIDED: "undecided",
+    Tone.WAIVED: "waived",
+    Tone.SKIPPED: "skipped",
+    Tone.PASS: "passes",
+}
+
+
+def word(check: Check) -> str:
+    """Return a check's verdict in a word, with what policy makes of it when that differs."""
+    return f"{_WORDS[tone(check)]}{'' if check.waiver else _policy(check)}"
+
+
 def undecided(check: Check) -> Said:
     """Return why nobody can tell, and how many more rows would decide it."""
     alpha = 1.0 - check.confidence
@@ -170,7 +186,7 @@ def _policy(check: Check) -> str:
 _COUNTED = {
     Tone.PASS: "passed",
     Tone.FAIL: "failed",
-    Tone.WARN: "failed (warns only)",
+    Tone.WARN: "failed",
     Tone.ERROR: "could not be computed",
     Tone.UNDECIDED: "inconclusive",
     Tone.WAIVED: "waived",
@@ -180,12 +196,20 @@ _COUNTED = {
 
 def counts(gates: tuple[GateResult, ...]) -> str:
     """Return how many checks had which verdict, and how many gates did not run."""
-    tones = [tone(check) for gate in gates for check in gate.checks]
-    parts = [f"{tones.count(t):,} {word}" for t, word in _COUNTED.items() if t in tones]
+    kinds = [_kind(check) for gate in gates for check in gate.checks]
+    # In the order of the list above: what passed first, then the worst.
+    order = sorted(set(kinds), key=lambda kind: (list(_COUNTED).index(kind[0]), kind[1]))
+    parts = [f"{kinds.count(k):,} {_COUNTED[k[0]]}{k[1]}" for k in order]
     broken = sum(gate.error is not None or not gate.checks for gate in gates)
     if broken:
         parts.append(plural(broken, "gate did not run", "gates did not run"))
     return " · ".join(parts) or "no checks"
+
+
+def _kind(check: Check) -> tuple[Tone, str]:
+    """Return how a check is counted: its tone, and what a fail that blocks nothing does instead."""
+    shown = tone(check)
+    return shown, _policy(check) if shown is Tone.WARN else ""
 
 
 def unwell(gate: GateResult) -> bool:
@@ -202,16 +226,27 @@ def provenance(model: ModelReport) -> list[Said]:
     if model.baseline:
         base = model.baseline
         parts.append(
-            ("baseline ", Name(base.ref), f" v{base.version} ", short(base.digest)),
+            ("baseline ", Name(base.ref), f" v{base.version}{since(base)} ", short(base.digest)),
         )
     else:
         parts.append(("no baseline",))
     if model.anchor:
         anchor = model.anchor
         parts.append(
-            ("anchor ", Name(anchor.ref), f" v{anchor.version} ", short(anchor.digest)),
+            (
+                "anchor ",
+                Name(anchor.ref),
+                f" v{anchor.version}{since(anchor)} ",
+                short(anchor.digest),
+            ),
         )
     if model.candidate:
         parts.append((plural(model.candidate.rows, "row"),))
     parts += [(f"{label} data ", short(info.digest)) for label, info in model.data.items()]
     return parts
+
+
+def since(registered: BaselineInfo) -> str:
+    """Return the day a version was registered; empty where the report does not say one."""
+    day = registered.registered_at[:10]
+    return f" of {day}" if re.fullmatch(r"\d{4}-\d\d-\d\d", day) else ""

@@ -26,7 +26,7 @@ from reporters.render.html.marks import Mark, marks
 from reporters.render.html.pictures import Chart
 from reporters.render.html.tables import Confusion, FlipRow, SliceTable
 from reporters.render.html.text import beside, figure, markup, rate
-from reporters.render.markdown import command
+from reporters.render.pasted import command
 from reporters.render.rows import Row, confidences, headers, open_rows, passing_rows
 from reporters.render.words import Tone
 
