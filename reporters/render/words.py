@@ -160,7 +160,9 @@ _WORDS = {
 
 def word(check: Check) -> str:
     """Return a check's verdict in a word, with what policy makes of it when that differs."""
-    return f"{_WORDS[tone(check)]}{'' if check.waiver else _policy(check)}"
+    shown = tone(check)
+    said = shown in (Tone.WAIVED, Tone.SKIPPED, Tone.PASS)
+    return _WORDS[shown] + ("" if said else _policy(check))
 
 
 def undecided(check: Check) -> Said:

@@ -338,3 +338,46 @@ def test_a_report_without_a_candidate_still_says_what_it_has():
         "evaluation data a1b2c3d4a1b2",
     ]
     assert words.counts(()) == "no checks"
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        (PAIR, "fails"),
+        (PAIR | {"mode": "warn"}, "fails (warns only)"),
+        (PAIR | {"mode": "report"}, "fails (reported only)"),
+        ({"baseline": 0.8, "candidate": 0.79, "interval": (-0.12, 0.1)}, "undecided"),
+        (
+            {
+                "baseline": 0.8,
+                "candidate": 0.79,
+                "interval": (-0.12, 0.1),
+                "on_inconclusive": "fail",
+            },
+            "undecided (blocks)",
+        ),
+        ({"problem": "One class only."}, "error"),
+        ({"problem": "No baseline.", "skip": True}, "skipped"),
+        ({"baseline": 0.8, "candidate": 0.8, "interval": (-0.001, 0.001)}, "passes"),
+    ],
+)
+def test_a_verdict_in_a_word(fields, expected):
+    assert words.word(decided({"max_drop": 0.01}, **fields)) == expected
+
+
+def test_what_is_reported_only_is_not_counted_as_a_warning():
+    drop = {"max_drop": 0.01}
+    checks = [
+        make_check(f"performance/m{i}", drop, **PAIR | {"mode": mode})
+        for i, mode in enumerate(["enforce", "warn", "report", "report"])
+    ]
+    counted = words.counts((make_gate("performance", *checks),))
+    assert counted == "1 failed · 2 failed (reported only) · 1 failed (warns only)"
+
+
+def test_what_should_have_been_compared_and_was_not_is_no_clean_pass():
+    absolute = make_check("x/recall", {"min": 0.5}, candidate=0.8, interval=(0.7, 0.9))
+    skipped = make_check("x/recall", {"max_drop": 0.01}, skip=True, problem="No baseline.")
+    assert said(make_gate("x", absolute, skipped), baseline=None)[0] is Tone.UNDECIDED
+    # Where nobody asked for a comparison, nothing is missing.
+    assert said(make_gate("x", absolute), baseline=None)[0] is Tone.PASS
