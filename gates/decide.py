@@ -7,7 +7,6 @@ numbers of a check and from nothing else.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from statistics import NormalDist
 
@@ -31,10 +30,8 @@ from gates.report import (
     significant,
     worst,
 )
+from gates.undecided import roughly, rows_to_convince, wanted
 
-_DROPS = frozenset({Verb.MAX_DROP, Verb.MAX_DROP_ANY_GROUP, Verb.MAX_DROP_FROM_ANCHOR})
-LOWER_BOUNDS = _DROPS | {Verb.MIN}
-_MOST_ROWS = 10**9
 _UNDECIDED = {
     "p": None,
     "p_adjusted": None,
@@ -42,8 +39,6 @@ _UNDECIDED = {
     "smallest_limit": None,
     "waiver": None,
 }
-# How probably an unchanged candidate passes the smallest limit that is told (as `power` has it).
-_POWER = 0.8
 _NO_RATIO = "The baseline is not above 0, so a ratio to it says nothing."
 
 
@@ -101,7 +96,7 @@ def threshold(check: Check) -> float | None:
     baseline, or − anchor) for every other verb. A ratio becomes a change: candidate / baseline ≤ r
     is candidate − baseline ≤ (r − 1) · baseline.
     """
-    if check.verb in _DROPS:
+    if check.verb.is_floor and check.verb is not Verb.MIN:
         return -check.bound
     if check.verb is Verb.MAX_RATIO:
         if check.baseline is None or check.baseline <= 0:
@@ -148,7 +143,7 @@ def _decided(check: Check, p: float | None) -> Check:
 
 
 def _by_point(check: Check, value: float, limit: float) -> Check:
-    beyond = value < limit if check.verb in LOWER_BOUNDS else value > limit
+    beyond = value < limit if check.verb.is_floor else value > limit
     if beyond:
         return _with(check, Verdict.FAIL, "The value is beyond the limit.")
     return _with(check, Verdict.PASS, "The value is within the limit.")
@@ -157,26 +152,20 @@ def _by_point(check: Check, value: float, limit: float) -> Check:
 def _by_interval(check: Check, value: float, limit: float, own: float | None) -> Check:
     low, high = check.interval or (value, value)
     # Turned so that larger is worse, one comparison serves both directions.
-    if check.verb in LOWER_BOUNDS:
-        value, limit, low, high = -value, -limit, -high, -low
-    p = significant(_p_value(value - limit, value - low, high - value, check.confidence))
+    sign = -1.0 if check.verb.is_floor else 1.0
+    low, high = sorted((sign * low, sign * high))
+    at, bound = sign * value, sign * limit
+    p = significant(_p_value(at - bound, at - low, high - at, check.confidence))
     # The method's own p-value is exact, but the interval has the word where they disagree.
-    if low > limit and own is not None and own <= 1.0 - check.confidence:
+    if low > bound and own is not None and own <= 1.0 - check.confidence:
         p = own
-    if low > limit:
+    if low > bound:
         return _with(check, Verdict.FAIL, "The whole interval is beyond the limit.", p=p)
-    if high <= limit:
+    if high <= bound:
         return _with(check, Verdict.PASS, "The whole interval is within the limit.", p=p)
-    needed = _rows_needed(check.n, value - limit, value - low, high - value)
-    smallest = smallest_limit(check)
-    return _with(
-        check,
-        Verdict.INCONCLUSIVE,
-        _why_undecided(check.verb, needed, smallest),
-        p=p,
-        n_needed=needed,
-        smallest_limit=smallest,
-    )
+    found = wanted(check, value, limit)
+    numbers = {"p": p, "n_needed": found.rows, "smallest_limit": found.limit}
+    return _with(check, Verdict.INCONCLUSIVE, found.reason, **numbers)
 
 
 def _p_value(beyond: float, below: float, above: float, confidence: float) -> float:
@@ -194,72 +183,6 @@ def _p_value(beyond: float, below: float, above: float, confidence: float) -> fl
     normal = NormalDist()
     z = beyond / arm * normal.inv_cdf(0.5 + confidence / 2)
     return min(1.0, 2.0 * normal.cdf(-z))
-
-
-def _rows_needed(n: int, beyond: float, below: float, above: float) -> int | None:
-    """Return how many rows would decide, if the value held and intervals shrank by √n."""
-    arm = below if beyond > 0 else above
-    # Compared before it is squared: next to the limit the square is beyond any float.
-    if n == 0 or arm * math.sqrt(n) > abs(beyond) * math.sqrt(_MOST_ROWS):
-        return None
-    needed = math.ceil(n * (arm / abs(beyond)) ** 2)
-    return needed if needed > n else None
-
-
-def smallest_limit(check: Check) -> float | None:
-    """Return the smallest limit of a check's kind that its rows can decide; None if there is none.
-
-    A limit on a change that a candidate without any change passes with a probability of 0.8: it is
-    arm · (1 + z(0.8) / z(confidence)) away (`gates.power` has the same). For `min` and `max`, as
-    far from the value that was measured.
-    """
-    value = check.delta if check.interval_of == "delta" else check.candidate
-    if check.interval is None or value is None:
-        return None
-    low, high = check.interval
-    arm = value - low if check.verb in LOWER_BOUNDS else high - value
-    if check.sensitive and not check.slice:
-        # Bounds on a disparity may reach one way only.
-        arm = max(arm, (high - low) / 2.0)
-    normal = NormalDist()
-    margin = arm * (1.0 + normal.inv_cdf(_POWER) / normal.inv_cdf(0.5 + check.confidence / 2))
-    limit = _limit_at(check, value, margin)
-    return None if limit is None or not math.isfinite(limit) else significant(limit)
-
-
-def _limit_at(check: Check, value: float, margin: float) -> float | None:
-    """Return the limit that is `margin` away; None for one that no rate could break."""
-    if check.verb is Verb.MIN:
-        return None if value - margin < 0.0 <= value else value - margin
-    if check.verb is Verb.MAX:
-        return value + margin
-    if check.verb is Verb.MAX_RATIO:
-        return 1.0 + margin / check.baseline if check.baseline else None
-    rates = all(0.0 <= one <= 1.0 for one in (check.baseline, check.candidate) if one is not None)
-    return None if rates and margin >= 1.0 else margin
-
-
-def _why_undecided(verb: Verb, needed: int | None, smallest: float | None) -> str:
-    said = ["The interval reaches across the limit: these rows cannot tell."]
-    if needed is not None:
-        said.append(f"About {_roughly(needed)} rows would, if the value stays where it is.")
-    if smallest is not None:
-        shown = _outwards(smallest, down=verb is Verb.MIN)
-        said.append(f"The tightest limit that these rows can decide is about {shown:g}.")
-    return " ".join(said)
-
-
-def _roughly(rows: int) -> str:
-    return f"{_outwards(rows, down=False):,.0f}"
-
-
-def _outwards(limit: float, *, down: bool) -> float:
-    """Return a number with two digits, rounded to the side on which it can still be decided."""
-    if limit == 0.0:
-        return limit
-    digits = 1 - math.floor(math.log10(abs(limit)))
-    scaled = limit * 10.0**digits
-    return float(f"{(math.floor(scaled) if down else math.ceil(scaled)) / 10.0**digits:.12g}")
 
 
 def _corrected(checks: list[Check]) -> list[Check]:
@@ -293,10 +216,8 @@ def _after_correction(check: Check, p_adjusted: float, questions: int) -> Check:
     kept = questions == 1 or p_adjusted <= 1.0 - check.confidence
     if check.verdict is not Verdict.FAIL or kept:
         return check
-    needed = _rows_to_convince(check, p_adjusted, questions)
-    more = (
-        "" if needed is None else f" About {_roughly(needed)} rows would tell, if the value stays."
-    )
+    needed = rows_to_convince(check, p_adjusted, questions)
+    more = f" About {roughly(needed)} rows would tell, if the value stays." if needed else ""
     return _with(
         check,
         Verdict.INCONCLUSIVE,
@@ -304,24 +225,7 @@ def _after_correction(check: Check, p_adjusted: float, questions: int) -> Check:
         f"questions asked together ({'Holm' if check.p_joint is None else 'max-T'} correction): it "
         f"may be chance.{more}",
         n_needed=needed,
-        smallest_limit=smallest_limit(check),
     )
-
-
-def _rows_to_convince(check: Check, p_adjusted: float, questions: int) -> int | None:
-    """Return how many rows would keep a fail through the correction, if distances grew by √n.
-
-    The correction multiplies p by a number of questions, so p must be as many times smaller.
-    """
-    if not check.p or check.n == 0:
-        return None
-    # An adjusted p of 1 was cut there, and tells the number of questions no more.
-    times = p_adjusted / check.p if p_adjusted < 1.0 else questions
-    normal = NormalDist()
-    wanted = (1.0 - check.confidence) / times
-    z, seen = (-normal.inv_cdf(p / 2.0) for p in (wanted, check.p))
-    needed = math.ceil(check.n * (z / seen) ** 2) if seen > 0.0 else None
-    return needed if needed is not None and check.n < needed <= _MOST_ROWS else None
 
 
 def _with(check: Check, verdict: Verdict, reason: str, **numbers: float | None) -> Check:

@@ -96,9 +96,17 @@ class Verb(StrEnum):
         return self not in (Verb.MIN, Verb.MAX)
 
     @property
+    def is_floor(self) -> bool:
+        """Return whether it is a smaller number that breaks the limit."""
+        return self is Verb.MIN or self in _DROPS
+
+    @property
     def needs_anchor(self) -> bool:
         """Return whether the change is from the anchor rather than from the baseline."""
         return self in (Verb.MAX_DROP_FROM_ANCHOR, Verb.MAX_RISE_FROM_ANCHOR)
+
+
+_DROPS = frozenset({Verb.MAX_DROP, Verb.MAX_DROP_ANY_GROUP, Verb.MAX_DROP_FROM_ANCHOR})
 
 
 class Task(StrEnum):

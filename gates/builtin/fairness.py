@@ -20,7 +20,6 @@ from gates.limits import (
     bound_problems,
     column_problems,
     limits_at,
-    span,
     unknown_metric,
 )
 from gates.report import Check, Family, GateResult, GroupRate, Task, bounded
@@ -31,6 +30,7 @@ from gates.stats.catalogue import (
     disparity,
     group_verbs,
     metrics_for,
+    span,
     verbs,
 )
 

@@ -22,11 +22,10 @@ from gates.limits import (
     bound_problems,
     column_problems,
     limits_at,
-    span,
     unknown_metric,
 )
 from gates.report import Check, Family, GateResult, Model, Task, Verb, bounded
-from gates.stats.catalogue import METRICS, metrics_for, verbs
+from gates.stats.catalogue import METRICS, metrics_for, span, verbs
 from gates.where import parse
 
 if TYPE_CHECKING:

@@ -174,7 +174,13 @@ def undecided(check: Check) -> Said:
         return ("may be chance: one of many questions asked together",)
     if check.n_needed is not None and check.n_needed > check.n:
         return (f"not enough rows to tell: about {roughly(check.n_needed)} would decide it",)
-    return ("not enough rows to tell",) if check.interval else ("cannot tell: ", check.reason)
+    if check.interval is None:
+        return ("cannot tell: ", check.reason)
+    # Rows enough for a candidate that has not changed: it is this one's number.
+    near = check.verb.needs_baseline and check.smallest_limit is not None
+    if near and (check.smallest_limit or 0.0) <= check.bound:
+        return ("too near the limit to tell",)
+    return ("not enough rows to tell",)
 
 
 def _policy(check: Check) -> str:

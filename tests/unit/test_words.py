@@ -68,7 +68,7 @@ def of(check):
         (
             make_check("performance/recall", {"max_drop": 0.01}, baseline=0.8, candidate=0.79,
                        interval=(-0.05, 0.03), on_inconclusive="fail"),
-            "recall is undecided: not enough rows to tell",
+            "recall is undecided: not enough rows to tell: about 540,000 would decide it",
         ),
     ],
 )  # fmt: skip
@@ -242,12 +242,13 @@ def test_limits(limit, expected):
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ({"n": 100, "interval": (-0.12, 0.1)}, "not enough rows to tell: about 1,600 would decide it"),
-        ({"n": 100, "interval": (-0.12, 0.1), "on_inconclusive": "fail"},
-         "not enough rows to tell: about 1,600 would decide it (blocks)"),
-        ({"n": 100, "interval": (-0.12, 0.1), "mode": "report"},
-         "not enough rows to tell: about 1,600 would decide it (reported only)"),
-        ({"n": 0, "interval": (-0.12, 0.1)}, "not enough rows to tell"),
+        ({"n": 100, "interval": (-0.3, 0.1)}, "not enough rows to tell: about 3,300 would decide it"),
+        ({"n": 100, "interval": (-0.3, 0.1), "on_inconclusive": "fail"},
+         "not enough rows to tell: about 3,300 would decide it (blocks)"),
+        ({"n": 100, "interval": (-0.3, 0.1), "mode": "report"},
+         "not enough rows to tell: about 3,300 would decide it (reported only)"),
+        ({"n": 0, "interval": (-0.3, 0.1)}, "not enough rows to tell"),
+        ({"n": 100, "interval": (-0.12, 0.1)}, "too near the limit to tell"),
         ({"problem": "One class only.", "family": "slices"}, "cannot tell: One class only."),
         ({}, "fails: dropped too far"),
         ({"mode": "warn"}, "fails (warns only): dropped too far"),
