@@ -233,7 +233,10 @@ class Check(Model):
 
 
 class GroupRate(Model):
-    """One metric of one group, for the reader; too small a group has its numbers withheld."""
+    """One metric of one group, for the reader; too small a group has its numbers withheld.
+
+    `interval` is the candidate's own, at the confidence of the run.
+    """
 
     sensitive: tuple[Name, ...]
     group: dict[Name, Name]
@@ -241,6 +244,7 @@ class GroupRate(Model):
     n: Count | None
     baseline: Number | None = None
     candidate: Number | None = None
+    interval: tuple[Number, Number] | None = None
     note: Text | None = None
 
 

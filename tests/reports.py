@@ -156,6 +156,7 @@ def rates() -> tuple[GroupRate, ...]:
             n=n,
             baseline=b * part,
             candidate=c * part,
+            interval=(c * part - 0.012, c * part + 0.012),
         )
         for metric, part in (("false_negative_rate", 1.0), ("selection_rate", 0.6))
         for sex, (n, b, c) in found.items()

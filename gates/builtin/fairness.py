@@ -22,7 +22,7 @@ from gates.limits import (
     limits_at,
     unknown_metric,
 )
-from gates.report import Check, Family, GateResult, GroupRate, Task, bounded
+from gates.report import MAX_TEXT, Check, Family, GateResult, GroupRate, Task, Verb, bounded
 from gates.stats.catalogue import (
     METRICS,
     NAMED_DISPARITIES,
@@ -36,6 +36,9 @@ from gates.stats.catalogue import (
 
 if TYPE_CHECKING:
     from gates.evidence import Evidence
+
+
+_NAMED = 10  # of the groups that were not judged; the table has all
 
 
 class FairnessLimits(Bounds, Policies):
@@ -57,9 +60,10 @@ class Fairness(Policies):
     `[sex, race]`), and the disparity between groups as Fairlearn defines it. Limits are on the
     disparity itself, on its change from the baseline, or on each group's own change.
 
-    When it lies: groups below `min_group` rows are named and not judged; with many small groups
-    the largest difference is large by chance alone, so an absolute limit needs rows; equal rates
-    are not the same as fair treatment where the groups' circumstances differ.
+    When it lies: groups below `min_group` rows are not judged, and a check for each sensitive set
+    (`fairness/group_size:min@…`) says which and stays undecided; with many small groups the
+    largest difference is large by chance alone, so an absolute limit needs rows; equal rates are
+    not the same as fair treatment where the groups' circumstances differ.
 
     How to fix a fail: the group table shows who lost. Look at that group's rows in training data,
     at a feature that stands in for the group, and at the threshold.
@@ -71,7 +75,7 @@ class Fairness(Policies):
         min_length=1, description="Sensitive columns; [column, column] for an intersection."
     )
     min_group: StrictInt = Field(
-        default=50, ge=2, description="Groups with fewer rows are named and not judged."
+        default=50, ge=2, description="Groups with fewer rows are undecided, and named."
     )
     metrics: dict[StrictStr, FairnessLimits] = Field(min_length=1)
 
@@ -132,11 +136,7 @@ class Fairness(Policies):
                     f"{evidence.rows:,} rows have no value here and are in no group."
                 )
             if len(judged.parts) < len(parted.parts):
-                small = len(parted.parts) - len(judged.parts)
-                notes.append(
-                    f"{', '.join(map(bounded, columns))}: {small} of {len(parted.parts)} groups "
-                    f"have fewer than {self.min_group} rows and were not judged."
-                )
+                checks.append(self._unjudged(parted))
             for name, limits in self.metrics.items():
                 checks += self._checks(judged, name, limits)
             groups += group_rates(parted, self._rates(), self.min_group)
@@ -148,6 +148,32 @@ class Fairness(Policies):
             groups=tuple(groups),
             notes=tuple(notes),
         )
+
+    def _unjudged(self, parted: Parted) -> Check:
+        """Return the question that groups with too few rows leave open, as one check a set."""
+        left = [part for part in parted.parts if len(part.index) < self.min_group]
+        names = ", ".join(f"`{part.name}`" for part in left[:_NAMED])
+        more = f" and {len(left) - _NAMED:,} more" if len(left) > _NAMED else ""
+        one = len(left) == 1
+        numbers = Numbers(
+            n=parted.rows,
+            problem=bounded(
+                f"{len(left):,} of {len(parted.parts):,} groups {'has' if one else 'have'} fewer "
+                f"than {self.min_group} rows and {'was' if one else 'were'} not judged: "
+                f"{names}{more}.",
+                MAX_TEXT,
+            ),
+        )
+        rule = Rule(
+            gate=self.gate,
+            metric="group_size",
+            # Never of all rows: what cannot be told of a group is undecided, and no error.
+            family=Family.SLICES if len(parted.columns) == 1 else Family.INTERSECTIONS,
+            place=parted.place,
+            sensitive=parted.names,
+            policies=(self,),
+        )
+        return check(parted.evidence, rule, Verb.MIN, float(self.min_group), numbers)
 
     def _betas(self) -> tuple[tuple[str, float], ...]:
         """Return each rate with each β that it is measured at."""
