@@ -7,6 +7,7 @@ from functools import cache
 from itertools import pairwise
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import etree
@@ -25,6 +26,7 @@ from gates.report import (
     Portrait,
     RunInfo,
 )
+from reporters.render import markdown
 from reporters.render.html import charts, pictures, svg, tables
 from reporters.render.html.data import data
 from reporters.render.html.marks import marks, threshold
@@ -227,6 +229,31 @@ def test_the_command_is_one_that_a_shell_takes():
     report = reports.all_green().model_copy(update={"run": RunInfo(started="", config="a b.yml")})
     (command,) = lxml_html.document_fromstring(render(report)).xpath("//footer/pre")
     assert text(command) == "model-gates run --config 'a b.yml' --model income"
+
+
+def test_a_waiver_can_be_copied_as_it_stands():
+    found = lxml_html.document_fromstring(render(reports.one_red()))
+    (snippet,) = found.xpath("//footer/details/pre")
+    written = snippet.text_content()
+    (waiver,) = yaml.safe_load(written)["waivers"]
+    assert waiver["rule"] == "fairness/false_negative_rate:max_rise_any_group@sex=Female"
+    assert str(waiver["expires"]) == "2026-12-05"
+    in_markdown = markdown.render(reports.one_red()).partition("```yaml\n")[2]
+    assert written == in_markdown.partition("\n```")[0]
+    said = text(found.xpath("//footer/details")[0])
+    assert said.startswith(
+        "How to let it pass for a while Fill this in and commit it as model-gates"
+    )
+
+
+def test_of_many_that_block_some_have_a_waiver_and_the_rest_is_counted():
+    said = text(lxml_html.document_fromstring(render(reports.many_red(30))).find(".//footer"))
+    assert said.count("- rule:") == 20
+    assert "… and 10 checks more that block: their ids are in report.json." in said
+
+
+def test_where_nothing_blocks_nothing_is_to_be_waived():
+    assert not page("all_green").xpath("//footer/details")
 
 
 # --- pictures --------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from reporters.render.html.pictures import Chart
 from reporters.render.html.rates import Rates, rates
 from reporters.render.html.tables import Confusion, FlipRow, SliceTable
 from reporters.render.html.text import beside, figure, markup, rate
-from reporters.render.pasted import command
+from reporters.render.pasted import command, waivers
 from reporters.render.rows import Row, confidences, headers, open_rows, passing_rows
 from reporters.render.words import Tone
 
@@ -91,6 +91,7 @@ def render(report: Report) -> str:
             headline=sentence,
             sections=[_section(model, place) for place, model in enumerate(ranked)],
             command=command(report),
+            waivers=waivers(report),
         )
         .strip()
         + "\n"
