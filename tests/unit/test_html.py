@@ -242,7 +242,7 @@ def test_a_waiver_can_be_copied_as_it_stands():
     assert written == in_markdown.partition("\n```")[0]
     said = text(found.xpath("//footer/details")[0])
     assert said.startswith(
-        "How to let it pass for a while Fill this in and commit it as model-gates"
+        "How to waive what blocks, for a while Fill this in and commit it as model-gates.wai"
     )
 
 
