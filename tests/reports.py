@@ -393,6 +393,37 @@ def portrayed() -> Report:
     return make_report(make_model(*gates, portrait=portrait()))
 
 
+def everything(checks: int = 200, groups: int = 24) -> Report:
+    """A blocked model with as many checks and groups as asked for, and all there is to look at."""
+    numbers = [
+        GroupRate(
+            sensitive=("region",),
+            group={"region": f"r{i:02}"},
+            metric=metric,
+            n=500 + i,
+            baseline=0.3,
+            candidate=0.3 + i / 200,
+        )
+        for i in range(groups)
+        for metric in ("selection_rate", "false_negative_rate", "false_positive_rate")
+    ]
+    fair = fairness(harmed=True)
+    fair = fair.model_copy(update={"groups": (*fair.groups, *numbers)})
+    (model,) = many_red(checks).models
+    gates = (*model.gates, good_performance().model_copy(update={"gate": "more"}), fair)
+    return make_report(
+        make_model(*gates, portrait=portrait(), baseline=since(rows=15_060, label_rate=0.236))
+    )
+
+
+def since(**data: Any) -> BaselineInfo:
+    """A baseline that was registered on other data than today's."""
+    known = DataInfo(**{"digest": DIGEST, "rows": 16281, "columns": 12} | data)
+    (model,) = all_green().models
+    assert model.baseline
+    return model.baseline.model_copy(update={"data": known})
+
+
 def portrayed_regression() -> Report:
     """A model of numbers: no classes, answers that are near rather than right."""
     flips = Flips(
