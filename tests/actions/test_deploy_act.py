@@ -66,8 +66,15 @@ JOBS = {
     "older policy": (stricter, 40),
     "never judged": (lambda *_: None, 40),
     "hostile": (lambda *_: None, 40),
+    "empty": (lambda *_: None, 40),
 }
-COMMITS = {"never judged": "0" * 40, "hostile": '"; touch pwned; $(touch pwned)'}
+# What was asked for in place of a judged commit, what is said, and the exit code.
+NEVER, NONE = "No run of push-main.yml on main has let this commit through.", "not all 40 digits"
+COMMITS = {
+    "never judged": ("0" * 40, NEVER, 5),
+    "hostile": ('"; touch pwned; $(touch pwned)', NONE, 2),
+    "empty": ("", NONE, 2),
+}
 
 pytestmark = [
     pytest.mark.slow,
@@ -126,7 +133,7 @@ def ran(real, tmp_path_factory):
         DOWNLOAD: STUBS / "download-artifact",
     }
 
-    places = {wrong: tmp_path_factory.mktemp("judged") for wrong in {40, 240}}
+    places = {wrong: tmp_path_factory.mktemp("judged") for wrong in (40, 240)}
     commits = {wrong: judged(place / "repository", wrong) for wrong, place in places.items()}
 
     def run(name):
@@ -143,7 +150,7 @@ def ran(real, tmp_path_factory):
             "STUB_RUN": 42,
         }
         given_env = [text for key, value in environ.items() for text in ("--env", f"{key}={value}")]
-        inputs = {"commit": COMMITS.get(name, sha), "rollback": "false"}
+        inputs = {"commit": COMMITS.get(name, (sha,))[0], "rollback": "false"}
         secret = ("--secret", "GITHUB_TOKEN=ghs_not-a-real-one")
         return run_act(act, folder, actions, *given_env, *secret, inputs=inputs)
 
@@ -183,12 +190,12 @@ def test_without_evidence_nothing_is_deployed(ran, name, reason):
 
 @pytest.mark.parametrize("name", COMMITS)
 def test_a_commit_that_no_run_let_through_is_refused(ran, name):
-    job = ran[name]
+    job, (_, text, code) = ran[name], COMMITS[name]
     assert (job.returncode, job.result("judged")) == (1, "failure")
-    assert "exit status 5" in said(job, "judged")
+    assert f"exit status {code}" in said(job, "judged")
     ((command, line),) = job.commands("judged")
     assert command == "error"
-    assert "No run of push-main.yml on main has let this commit through." in line
+    assert text in line
     assert not (job.kept / "deployed").exists()
     assert list(job.kept.parent.rglob("pwned")) == []
 
