@@ -246,9 +246,27 @@ def test_a_model_or_a_gate_that_decided_nothing_is_failed():
     models = (
         reports.make_model(model="stopped", error=broken, candidate=None, data={}),
         reports.make_model(GateResult(gate="fairness"), model="silent"),
+        reports.make_model(model="without gates"),
     )
     report = reports.make_report(*models, error=broken)
-    assert statement(report)["predicate"]["failedTests"] == ["stopped", "silent/fairness"]
+    assert statement(report)["predicate"]["failedTests"] == [
+        "stopped",
+        "silent/fairness",
+        "without gates",
+    ]
+
+
+def test_of_several_errors_the_one_that_the_exit_code_tells_of_is_told():
+    stopped = reports.make_model(model="stopped", error=reports.bad_input().error)
+    report = reports.make_report(stopped, *reports.mixed().models, error=stopped.error)
+    facts = statement(report)["predicate"]["modelGates"]
+    assert facts["error"] == {"kind": "bug", "exitCode": 70}
+
+
+@pytest.mark.parametrize("story", ["bad_input", "mixed"])
+def test_a_report_that_were_wrong_about_being_blocked_would_fail_all_the_same(story):
+    report = reports.STORIES[story]().model_copy(update={"blocked": False})
+    assert statement(report)["predicate"]["result"] == "FAILED"
 
 
 def test_waivers_in_effect_are_listed_and_no_others():
