@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from dataclasses import dataclass
 from importlib import metadata
@@ -16,7 +15,7 @@ from gates.builtin.checks import require_scores
 from gates.builtin.parts import Part
 from gates.builtin.stored import Compared
 from gates.config import Config, Gate
-from gates.errors import InputError
+from gates.digest import sha256
 from gates.evidence import Evidence, Source, label_text
 from gates.record import (
     ID,
@@ -47,7 +46,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _LIBRARIES = ("numpy", "duckdb", "scikit-learn", "pyarrow")
-_CHUNK = 1 << 20
 _MOST_SLICES = 1000
 
 
@@ -166,18 +164,6 @@ def stored_columns(evidence: Evidence) -> dict[str, NDArray[Any]]:
     elif rows.score is not None:
         columns |= {f"score_{name}": rows.score[:, i] for i, name in enumerate(evidence.classes)}
     return columns
-
-
-def sha256(path: Path) -> str:
-    """Return the digest of a file's bytes. Raises InputError when it can not be read."""
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
-    except OSError as error:
-        raise InputError(f"cannot read the file: {error.strerror}", where=str(path)) from error
-    return "sha256:" + digest.hexdigest()
 
 
 def _facts(evidence: Evidence) -> dict[str, MetricFact]:

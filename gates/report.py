@@ -335,6 +335,7 @@ class CandidateInfo(Model):
     ref: Name
     digest: Digest
     rows: Count
+    artifact: Digest | None = None
 
 
 class DataInfo(Model):

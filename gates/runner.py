@@ -16,6 +16,7 @@ from gates.baselines.local import Registered, Store
 from gates.builtin.stored import Compared
 from gates.config import Config, Gate, ModelConfig
 from gates.decide import blocked, crashed, settle, verdict_of
+from gates.digest import of_artifact
 from gates.errors import EXIT_BUG, GatesError
 from gates.evidence import Comparison, Evidence, Source
 from gates.joint import jointly
@@ -133,6 +134,7 @@ def _filled(
     evidence: Evidence,
     found: Found,
 ) -> ModelReport:
+    artifact = _artifact(model, asked.root)
     gates = tuple(
         _gate(asked, report.model, name, gate, evidence)
         for name, gate in model.gates.configured().items()
@@ -147,6 +149,7 @@ def _filled(
                 ref=bounded(model.candidate.predictions),
                 digest=evidence.candidate_digest,
                 rows=evidence.rows,
+                artifact=artifact,
             ),
             "baseline": found.baseline and _baseline_info(found.baseline),
             "anchor": found.anchor and _baseline_info(found.anchor),
@@ -165,6 +168,12 @@ def _filled(
             "gates": gates,
         }
     )
+
+
+def _artifact(model: ModelConfig, root: Path) -> str | None:
+    """Return the digest of the model file, where the configuration names one."""
+    named = model.candidate.artifact
+    return None if named is None else of_artifact(root / named)
 
 
 def _compared(model: ModelConfig, evidence: Evidence) -> Iterator[Compared]:

@@ -51,8 +51,8 @@ class Job:
         return next(line["jobResult"] for line in self.lines if "jobResult" in line)
 
 
-def run_act(program, repository, actions, *options):
-    """Run a repository's workflow on a pull request.
+def run_act(program, repository, actions, *options, inputs=None):
+    """Run a repository's workflow on a pull request, or as somebody starts it with `inputs`.
 
     `actions` are the folders in which to find what the workflow uses, `options` more of act's own.
     What it keeps with our stand-in for upload-artifact is beside the repository, as is act's log.
@@ -62,10 +62,13 @@ def run_act(program, repository, actions, *options):
     kept.mkdir()
     sha = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=repository, text=True).strip()
     refs = {"number": 17, "head": {"ref": "candidate", "sha": sha}, "base": {"ref": "main"}}
-    event.write_text(json.dumps({"pull_request": refs}), "utf-8")
+    name, said = "pull_request", {"pull_request": refs}
+    if inputs is not None:
+        name, said = "workflow_dispatch", {"inputs": inputs}
+    event.write_text(json.dumps(said), "utf-8")
     command = [
         # The cache server would listen on this machine's outward address.
-        *(program, "pull_request", "--json", "--rm", "--no-cache-server"),
+        *(program, name, "--json", "--rm", "--no-cache-server"),
         *("--platform", "ubuntu-latest=-self-hosted", "--eventpath", event),
         *("--action-cache-path", place / "act"),
         *("--env", f"STUB_KEPT={kept}", "--env", f"STUB_PYTHON={Path(sys.executable).parent}"),

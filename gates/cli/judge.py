@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gates.cli.crash import write_debug
+from gates.cli.evidence import discard_evidence, write_evidence
 from gates.errors import ConfigError, GatesError, InputError
 from gates.yaml_source import suggestion
 
@@ -42,7 +43,7 @@ def run(
     gate: Annotated[
         list[str] | None, typer.Option(help="Run only this gate; may be repeated.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for report.json and report.md.")] = Path(
+    out: Annotated[Path, typer.Option(help="Folder for the report and its evidence.")] = Path(
         "model-gates-report"
     ),
     format: Annotated[  # noqa: A002  (the flag's name)
@@ -55,8 +56,10 @@ def run(
     """Run the gates and exit with 0 (not blocked) or 1 (blocked)."""
     from reporters.render.escape import plain
 
+    discard_evidence(out)
     report = _report(ctx, config, tuple(model or ()), tuple(gate or ()))
     paths = _write(report, out)
+    write_evidence(ctx.obj.environ, report, out, gates=tuple(gate or ()))
     typer.echo(_rendered(report, format.value), nl=False)
     if report.error and format is not Format.CONSOLE:
         typer.echo(_error_text(report.error), err=True)

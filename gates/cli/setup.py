@@ -16,10 +16,11 @@ DEFAULT = Path("model-gates.yml")
 
 
 class Schema(StrEnum):
-    """The two files that have a schema."""
+    """The files that have a schema."""
 
     CONFIG = "config"
     REPORT = "report"
+    EVIDENCE = "evidence"
 
 
 def validate(
@@ -45,7 +46,7 @@ def schema(
         bool, typer.Option("--write", help="Write the shipped schemas anew (for contributors).")
     ] = False,
 ) -> None:
-    """Print the JSON Schema of model-gates.yml, or of report.json."""
+    """Print the JSON Schema of model-gates.yml, report.json or evidence.json."""
     current = _schemas()
     if not (check or write):
         typer.echo(current[of], nl=False)
@@ -63,9 +64,13 @@ def schema(
 
 
 def _schemas() -> dict[Schema, str]:
-    from gates import config, report
+    from gates import attestation, config, report
 
-    found = {Schema.CONFIG: config.json_schema(), Schema.REPORT: report.json_schema()}
+    found = {
+        Schema.CONFIG: config.json_schema(),
+        Schema.REPORT: report.json_schema(),
+        Schema.EVIDENCE: attestation.json_schema(),
+    }
     return {
         name: json.dumps(one, indent=1, ensure_ascii=False) + "\n" for name, one in found.items()
     }

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gates.attestation import MAX_PLACE, Origin
 from gates.errors import EnvironmentFault
 from gates.report import CiInfo, GitInfo, bounded
 
@@ -21,6 +22,15 @@ _MAX_EVENT = 32 * 1024 * 1024  # a payload has at most 25 MB
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _NUMBER = re.compile(r"[1-9][0-9]{0,14}")
 _REPOSITORY = re.compile(r"(?!\.{1,2}/)[\w.-]+/(?!\.{1,2}$)[\w.-]+", re.ASCII)
+_REF = re.compile(r"refs/[^\s\x00-\x1f\x7f]+")
+_WORKFLOW = re.compile(r"[^\s\x00-\x1f\x7f]+")
+_EVENT = re.compile(r"[a-z_]{1,50}")
+# Whose code a job may run on: the events that can be about a fork's, and where they name it.
+_SOURCES = {
+    "pull_request": ("pull_request", "head", "repo", "full_name"),
+    "pull_request_target": ("pull_request", "head", "repo", "full_name"),
+    "workflow_run": ("workflow_run", "head_repository", "full_name"),
+}
 # Where the commit that is judged stands. GITHUB_SHA of a pull request is a merge that nobody sees.
 _HEADS = (
     ("pull_request", "head", "sha"),
@@ -63,6 +73,29 @@ def git_info(environ: Mapping[str, str]) -> GitInfo:
     )
 
 
+def origin(environ: Mapping[str, str]) -> Origin | None:
+    """Return what a deploy will ask about where a run came from; None outside of GitHub Actions."""
+    if not in_actions(environ):
+        return None
+    event = _event(environ.get("GITHUB_EVENT_PATH"))
+    return Origin(
+        repository=_matching(_REPOSITORY, environ.get("GITHUB_REPOSITORY")),
+        ref=_matching(_REF, environ.get("GITHUB_REF")),
+        target=_matching(_REF, _at(event, "merge_group", "base_ref")),
+        workflow=_matching(_WORKFLOW, environ.get("GITHUB_WORKFLOW_REF")),
+        run=_number(environ.get("GITHUB_RUN_ID")),
+        attempt=_number(environ.get("GITHUB_RUN_ATTEMPT")),
+        event=_matching(_EVENT, environ.get("GITHUB_EVENT_NAME")) or "unknown",
+        fork=_may_be_a_forks(environ, event),
+    )
+
+
+def default_branch(environ: Mapping[str, str]) -> str | None:
+    """Return the ref of the repository's default branch, if the event tells it."""
+    name = _at(_event(environ.get("GITHUB_EVENT_PATH")), "repository", "default_branch")
+    return _matching(_REF, f"refs/heads/{name}") if isinstance(name, str) else None
+
+
 def job(environ: Mapping[str, str], *, pull: int | None = None) -> Job:
     """Return where the job stands; `pull` is a pull request that somebody named.
 
@@ -86,6 +119,15 @@ def job(environ: Mapping[str, str], *, pull: int | None = None) -> Job:
         head=next((sha for sha in shas if isinstance(sha, str) and _SHA.fullmatch(sha)), None),
         pull=pull or _number(_at(event, "pull_request", "number")),
     )
+
+
+def _may_be_a_forks(environ: Mapping[str, str], event: Any) -> bool:
+    """Return whether the code may be another repository's; a fork that is gone has no name."""
+    path = _SOURCES.get(environ.get("GITHUB_EVENT_NAME", ""))
+    if path is None:
+        return False
+    source, here = _at(event, *path), environ.get("GITHUB_REPOSITORY", "")
+    return not isinstance(source, str) or source.casefold() != here.casefold()
 
 
 def _run_url(environ: Mapping[str, str]) -> str | None:
@@ -114,6 +156,11 @@ def _at(value: Any, *keys: str) -> Any:
 def _number(value: Any) -> int | None:
     text = "" if isinstance(value, bool) else str(value)
     return int(text) if _NUMBER.fullmatch(text) else None
+
+
+def _matching(pattern: re.Pattern[str], value: Any) -> str | None:
+    short = isinstance(value, str) and len(value) <= MAX_PLACE
+    return value if short and pattern.fullmatch(value) else None
 
 
 def _name(value: str | None) -> str | None:

@@ -21,6 +21,9 @@ class Files(Model):
     threshold: Annotated[float, Strict(), Field(allow_inf_nan=False)] = Field(
         default=0.5, description="Score from which a binary prediction is positive."
     )
+    artifact: StrictStr | None = Field(
+        default=None, description="The model file that made them; evidence for a deploy names it."
+    )
 
     def fetch(self, root: Path) -> Source:
         """Return the predictions file; whether it can be read is found out when it is opened."""

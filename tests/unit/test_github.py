@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gates.attestation import Origin
 from gates.errors import EnvironmentFault
 from gates.github.commands import (
     command,
@@ -14,7 +15,15 @@ from gates.github.commands import (
     write_outputs,
     write_summary,
 )
-from gates.github.context import Job, ci_info, git_info, in_actions, job
+from gates.github.context import (
+    Job,
+    ci_info,
+    default_branch,
+    git_info,
+    in_actions,
+    job,
+    origin,
+)
 from gates.report import CiInfo, GitInfo
 from tests.hostile import HOSTILE
 
@@ -164,6 +173,78 @@ def test_what_is_no_repository_is_a_fault(name):
     with pytest.raises(EnvironmentFault) as caught:
         job(JOB | {"GITHUB_REPOSITORY": name})
     assert caught.value.where == "GITHUB_REPOSITORY"
+
+
+# --- where a run came from -----------------------------------------------------------------------
+
+WORKFLOW = "acme/credit/.github/workflows/push-main.yml@refs/heads/main"
+RUN = JOB | {
+    "GITHUB_EVENT_NAME": "push",
+    "GITHUB_REF": "refs/heads/main",
+    "GITHUB_RUN_ATTEMPT": "2",
+    "GITHUB_WORKFLOW_REF": WORKFLOW,
+}
+
+
+def test_where_a_run_came_from():
+    assert origin(RUN) == Origin(
+        repository="acme/credit",
+        ref="refs/heads/main",
+        workflow=WORKFLOW,
+        run=42,
+        attempt=2,
+        event="push",
+        fork=False,
+    )
+    assert origin({name: value for name, value in RUN.items() if name != "GITHUB_ACTIONS"}) is None
+
+
+def test_a_queue_says_which_branch_it_merges_into(tmp_path):
+    event = {"merge_group": {"base_ref": "refs/heads/main"}}
+    found = origin(RUN | with_event(tmp_path, event) | {"GITHUB_EVENT_NAME": "merge_group"})
+    assert (found.event, found.target, found.fork) == ("merge_group", "refs/heads/main", False)
+
+
+OURS, FORKS = {"full_name": "Acme/Credit"}, {"full_name": "mallory/credit"}
+SOURCES = [
+    ("pull_request", {"pull_request": {"head": {"repo": OURS}}}, False),
+    ("pull_request", {"pull_request": {"head": {"repo": FORKS}}}, True),
+    ("pull_request_target", {"pull_request": {"head": {"repo": FORKS}}}, True),
+    ("workflow_run", {"workflow_run": {"head_repository": OURS}}, False),
+    ("workflow_run", {"workflow_run": {"head_repository": FORKS}}, True),
+    # A fork that was deleted, and an event that cannot be read.
+    ("pull_request", {"pull_request": {"head": {"repo": None}}}, True),
+    ("pull_request", {"pull_request": {"head": {"repo": {"full_name": 1}}}}, True),
+    ("pull_request", [], True),
+    ("push", {"pull_request": {"head": {"repo": FORKS}}}, False),
+]
+
+
+@pytest.mark.parametrize(("name", "event", "fork"), SOURCES)
+def test_whose_code_it_may_be(tmp_path, name, event, fork):
+    found = origin(RUN | with_event(tmp_path, event) | {"GITHUB_EVENT_NAME": name})
+    assert (found.event, found.fork) == (name, fork)
+
+
+@pytest.mark.parametrize("text", ["", " ", "a b", "x\n::error::pwned", "x" * 601, "refs/\u2028x"])
+def test_what_is_no_place_is_not_told(text):
+    names = ("GITHUB_REPOSITORY", "GITHUB_REF", "GITHUB_WORKFLOW_REF", "GITHUB_EVENT_NAME")
+    found = origin(RUN | dict.fromkeys(names, text))
+    assert (found.repository, found.ref, found.event) == (None, None, "unknown")
+    assert found.workflow is None
+
+
+@pytest.mark.parametrize(
+    ("event", "ref"),
+    [
+        ({"repository": {"default_branch": "trunk"}}, "refs/heads/trunk"),
+        ({"repository": {"default_branch": "a b"}}, None),
+        ({"repository": {"default_branch": None}}, None),
+        ({}, None),
+    ],
+)
+def test_the_default_branch_is_what_the_event_says(tmp_path, event, ref):
+    assert default_branch(RUN | with_event(tmp_path, event)) == ref
 
 
 # --- outputs -------------------------------------------------------------------------------------
