@@ -9,18 +9,19 @@ from pydantic import Discriminator, Tag
 from gates.predictors.command import Command
 from gates.predictors.files import Files
 
-# The first whose key is there is meant: a command names the file that it writes, too.
-PREDICTORS: dict[str, type[Command | Files]] = {"command": Command, "predictions": Files}
+PREDICTORS: dict[str, type[Command | Files]] = {"predictions": Files, "command": Command}
 
 
 def _meant(candidate: object) -> str:
-    """Return the tag of the predictor that is meant; what has no known key is read as a file."""
-    keys = candidate if isinstance(candidate, dict) else (getattr(candidate, "kind", None),)
-    return f"by {next((key for key in PREDICTORS if key in keys), Files.kind)}"
+    """Return the tag of the predictor that knows most of the keys; of two, the first."""
+    if isinstance(candidate, Command | Files):
+        return f"by {candidate.kind}"
+    keys = set(candidate) if isinstance(candidate, dict) else set()
+    return f"by {max(PREDICTORS, key=lambda kind: len(keys & set(PREDICTORS[kind].model_fields)))}"
 
 
 # A tag is none of the keys, so that the path of an error is that of the file.
 Predictor = Annotated[
-    Annotated[Command, Tag("by command")] | Annotated[Files, Tag("by predictions")],
+    Annotated[Files, Tag("by predictions")] | Annotated[Command, Tag("by command")],
     Discriminator(_meant),
 ]
