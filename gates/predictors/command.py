@@ -160,7 +160,10 @@ def _gaps(cage: Cage, limits: Limits) -> Iterator[str]:
         if not getattr(cage, name) and not (name == "network" and limits.network)
     ]
     if gaps:
-        yield f"The command was not wholly shut in; this machine can not: {'; '.join(gaps)}."
+        yield (
+            f"This machine could not wholly shut the command in: {'; '.join(gaps)}. "
+            "`docs/security.md` of Model Gates says what helps."
+        )
 
 
 def _cleared(path: Path, root: Path) -> None:

@@ -19,6 +19,7 @@ import pytest
 
 from gates.cage.caged import Cage, Ended, Limits, caged
 from gates.errors import EnvironmentFault
+from tests.poor import poor
 
 ROOT = Path(__file__).parents[2]
 CANARY = "canary9d41"
@@ -125,12 +126,6 @@ from gates.cage.caged import Limits, caged
 ended = caged(sys.argv[1:], cwd=Path.cwd(), writes=[Path("out")], limits=Limits(seconds=20))
 print(json.dumps(asdict(ended)))
 """
-# A machine that gives no namespaces to anybody, for what follows.
-NO_MORE = """
-for kind in user mnt pid net ipc; do echo 0 > /proc/sys/user/max_${kind}_namespaces; done
-exec "$@"
-"""
-POOR = ("unshare", "--user", "--map-root-user", "sh", "-c", NO_MORE, "sh")
 
 
 @pytest.fixture
@@ -245,7 +240,7 @@ def test_in_the_cage_no_attack_has_an_effect(attack, folder):
 
 @pytest.mark.requires_real("namespaces", "unshare")
 def test_a_machine_that_can_not_shut_in_says_so_and_ends_the_daemon_all_the_same(attack):
-    done, found, effects = attack(*POOR, sys.executable, "-c", JUDGE)
+    done, found, effects = attack(*poor(), sys.executable, "-c", JUDGE)
     ended = json.loads(done.stdout)
     assert ended["cage"] == asdict(Cage(memory=True)), "only what was in force"
     assert ended["returncode"] == 0
@@ -255,10 +250,18 @@ def test_a_machine_that_can_not_shut_in_says_so_and_ends_the_daemon_all_the_same
 
 
 @pytest.mark.requires_real("namespaces", "unshare")
+def test_root_needs_no_user_namespace(attack):
+    done, found, effects = attack(*poor("user"), sys.executable, "-c", JUDGE, kill=True)
+    assert json.loads(done.stdout)["cage"] == asdict(WHOLE)
+    assert (found["written"], found["secrets"], found["tcp"]) == (0, 0, "ConnectionRefusedError")
+    assert effects == {"called": [0, 0, 0], "texts": ["ours\n"] * 3, "late": False}
+
+
+@pytest.mark.requires_real("namespaces", "unshare")
 def test_where_a_command_can_kill_what_keeps_it_that_is_no_success(folder):
     code = "import os, signal; os.kill(os.getppid(), signal.SIGKILL)"
     done = subprocess.run(
-        [*POOR, sys.executable, "-c", JUDGE, sys.executable, "-c", code],
+        [*poor(), sys.executable, "-c", JUDGE, sys.executable, "-c", code],
         cwd=folder,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -431,14 +434,16 @@ def running(name, folder):
 @pytest.mark.requires_real("namespaces")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_when_we_are_ended_so_is_the_command(number, folder):
-    (folder / "command.py").write_text("import time; time.sleep(600)")
+    begun = folder / "out" / "begun"
+    (folder / "command.py").write_text("import time; open('out/begun', 'w'); time.sleep(600)")
     ours = subprocess.Popen(
         [sys.executable, "-c", JUDGE, sys.executable, "command.py"],
         cwd=folder,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
         stdout=subprocess.DEVNULL,
     )
-    wait_until(lambda: len(running("command.py", folder)) > 1)
+    wait_until(begun.exists)
+    assert running("command.py", folder) != []
     ours.send_signal(number)
     ours.wait()
     wait_until(lambda: running("command.py", folder) == [])
