@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from gates.cage.caged import Cage, Limits, caged
-
 # No deadline: a machine that is busy is not a defect. No luck: CI fails twice on the same commit.
 settings.register_profile("default", deadline=None, print_blob=True)
 settings.register_profile("ci", parent=settings.get_profile("default"), derandomize=True)
@@ -41,6 +39,8 @@ def find_real(component):
 @cache
 def _namespaces():
     """Return the program that was shut in wholly, or None."""
+    from gates.cage.caged import Cage, Limits, caged
+
     here = Path(__file__).parent
     ended = caged([sys.executable, "-c", ""], cwd=here, writes=[], limits=Limits())
     whole = Cage(network=True, processes=True, files=True, memory=True)

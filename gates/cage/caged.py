@@ -18,7 +18,10 @@ from gates.errors import EnvironmentFault
 from gates.process import Start, cannot_start, finish, passed_on
 from gates.report import bounded
 
-KEEPER = Path(__file__).with_name("keeper.py")
+# Isolated: nothing in the folder it starts in, or in the user's own, is imported for it. Ours come
+# last, so that the standard library is what it says.
+_KEEPER = "import sys; sys.path.append(sys.argv[1]); from gates.cage.keeper import main; main()"
+_OURS = str(Path(__file__).parents[2])
 MIB = 1024 * 1024
 # How long the keeper has to end what the command left, once the time is up.
 _PATIENCE = 5.0
@@ -99,7 +102,7 @@ def caged(
 def _kept(order: dict[str, Any], cwd: Path, limits: Limits) -> Ended:
     """Hand the order to the keeper; return what it told, through a pipe the command never sees."""
     reader, writer = os.pipe()
-    argv = [sys.executable, "-I", "-S", str(KEEPER)]
+    argv = [sys.executable, "-I", "-S", "-c", _KEEPER, _OURS]
     feed = json.dumps(order | {"report": writer}).encode()
     start = Start(argv=argv, cwd=cwd, env=passed_on(), feed=feed, fds=(writer,), patience=_PATIENCE)
     try:
@@ -135,7 +138,8 @@ def _told(reader: int) -> dict[str, Any]:
         return {}
     told: dict[str, Any] = {}
     for line in lines:
-        told |= json.loads(line)
+        # What was said first holds: what is in force was said before the command began.
+        told = json.loads(line) | told
     return told
 
 

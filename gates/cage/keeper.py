@@ -1,21 +1,19 @@
-"""Start a user's command shut in, and end all of it: a script, run by `gates.cage.caged`.
+"""Start a user's command shut in, and end all of it: the process that `gates.cage.caged` starts.
 
-It is a process of its own because what it takes from itself it can not give back, and because a
-process with threads, such as ours, must not fork. It knows the standard library only, reads one
-order from its standard input, and writes JSON lines to the file descriptor that the order names:
-what is in force (`cage`), then how the command ended (`code`, `stopped`), or why it did not begin
-(`fault`).
+One of its own, because what it takes from itself it can not give back, and because a process with
+threads, such as ours, must not fork. It reads one order from its standard input, and writes JSON
+lines to the file descriptor that the order names: what is in force (`cage`), then how the command
+ended (`code`, `stopped`), or why it did not begin (`fault`).
 
 On Linux it becomes a short line of processes, each the parent of the next:
 
     waits ─▶ outside the namespaces ─▶ first process inside them, keeps the command ─▶ the command
 
 Nothing is taken for granted: every step is tried, and what can not be had is left out and told.
+This file, and what it imports, needs the standard library only.
 """
 
-import ctypes
 import errno
-import fcntl
 import json
 import mmap
 import os
@@ -23,7 +21,6 @@ import resource
 import signal
 import socket
 import stat
-import struct
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -32,26 +29,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
+from gates.cage import kernel
+from gates.cage.family import descendants, processes, together
+
 # Ends a process that found its set of namespaces is not to be had; the next set is tried then.
 _UNABLE = 113
+_BROKEN = 70
 _LOOK_SECONDS = 0.1
 _LONGEST_NAP = 0.02
+_URGENT = -20
 # Threads count as processes to the system, and a numeric library starts one for each core.
 _THREADS_EACH = 16
-_URGENT = -20
-
-# From the kernel's headers.
-_NEWNS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = 0x20000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
-_MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 1, 2, 4, 8
-_MS_BIND, _MS_REC, _MS_PRIVATE = 4096, 16384, 1 << 18
-_SYS_MOUNT_SETATTR, _AT_FDCWD, _AT_RECURSIVE, _ATTR_RDONLY = 442, -100, 0x8000, 1
-_PR_SET_PDEATHSIG, _PR_SET_SECUREBITS, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 28, 36, 38
-# Root gets no capability by being root, none is raised later, and both can not be undone.
-_POWERLESS_ROOT = 0b11000011
-_SIOCSIFFLAGS, _IFF_UP_RUNNING = 0x8914, 0x41
 # TEST-NET-1: nobody is there, and nothing is sent.
 _NOWHERE = ("192.0.2.1", 9)
 _UNREACHABLE = {errno.ENOENT, errno.ENOTDIR, errno.EACCES}
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108  (the system's own, not a guess)
 
 
 class Order(NamedTuple):
@@ -68,13 +60,6 @@ class Order(NamedTuple):
     report: int
 
 
-class Plan(NamedTuple):
-    """A set of namespaces, and whether all files but the command's own become read-only."""
-
-    flags: int
-    files: bool
-
-
 def main() -> None:
     """Carry out the order on standard input."""
     order = Order(**json.load(sys.stdin))
@@ -83,21 +68,23 @@ def main() -> None:
         # Root alone may, and needs it: the number of its processes is bounded by us alone.
         os.setpriority(os.PRIO_PROCESS, 0, _URGENT)
     if sys.platform == "linux":
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        for plan in _plans(order):
-            if _fork(partial(_outside, order, plan), told=signal.SIGTERM) != _UNABLE:
+        kernel.die_with_parent()
+        for namespaces, files in _plans(order):
+            work = partial(_outside, order, namespaces, files=files)
+            if _fork(work, told=signal.SIGTERM) != _UNABLE:
                 return
-        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        kernel.adopt_orphans()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     _keep(order, {"network": False, "processes": False, "files": False}, _end_family)
 
 
-def _plans(order: Order) -> Iterator[Plan]:
-    inside = _NEWNS | _NEWPID | _NEWIPC | (0 if order.network else _NEWNET)
-    # Root alone may do without a user namespace, on a machine that has none to give.
-    for flags in (inside | _NEWUSER, inside) if os.geteuid() == 0 else (inside | _NEWUSER,):
-        yield Plan(flags, files=True)
-        yield Plan(flags, files=False)
+def _plans(order: Order) -> Iterator[tuple[int, bool]]:
+    """Yield sets of namespaces, the best first, and whether files become read-only in them."""
+    inside = kernel.NEWNS | kernel.NEWPID | kernel.NEWIPC | (0 if order.network else kernel.NEWNET)
+    yield from ((inside | kernel.NEWUSER, files) for files in (True, False))
+    if os.geteuid() == 0:
+        # Root alone may do without a user namespace, on a machine that has none to give.
+        yield from ((inside, files) for files in (True, False))
 
 
 def _fork(work: Callable[[], object], *, told: signal.Signals) -> int:
@@ -113,15 +100,13 @@ def _fork(work: Callable[[], object], *, told: signal.Signals) -> int:
 
 def _in_child(work: Callable[[], object]) -> NoReturn:
     """Do the work and end: nothing of a child may return into its parent's code."""
-    code = 70
+    code = _BROKEN
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         work()
         code = 0
-    except OSError as error:
-        sys.stderr.write(f"the cage failed: {error}\n")
     except SystemExit as exit_:
-        code = exit_.code if isinstance(exit_.code, int) else 70
+        code = exit_.code if isinstance(exit_.code, int) else _BROKEN
     finally:
         os._exit(code)
 
@@ -129,49 +114,46 @@ def _in_child(work: Callable[[], object]) -> NoReturn:
 # --- namespaces ------------------------------------------------------------------------------
 
 
-def _outside(order: Order, plan: Plan) -> None:
+def _outside(order: Order, namespaces: int, *, files: bool) -> None:
     """Enter the namespaces; the first child is the first process in them."""
     # Before there is a network of our own: afterwards the others' sockets are not listed.
     sockets = [] if order.network else _sockets()
     uid, gid = os.geteuid(), os.getegid()
     try:
-        _checked(_libc().unshare(plan.flags))
-        if plan.flags & _NEWUSER:
+        kernel.unshare(namespaces)
+        if namespaces & kernel.NEWUSER:
             # The same numbers inside as outside, and no others.
             Path("/proc/self/setgroups").write_text("deny")
             Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
             Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
     except OSError:
         sys.exit(_UNABLE)
-    # Again: a change of credentials made the system forget it.
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    sys.exit(_fork(partial(_inside, order, plan, sockets), told=signal.SIGKILL))
+    kernel.die_with_parent()
+    sys.exit(_fork(partial(_inside, order, sockets, files=files), told=signal.SIGKILL))
 
 
-def _inside(order: Order, plan: Plan, sockets: list[str]) -> None:
+def _inside(order: Order, sockets: list[str], *, files: bool) -> None:
     """Be the first process: when it ends, the system ends every other one in the namespace."""
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    kernel.die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A group of its own: a command that kills its group must not reach those outside.
     os.setsid()
     try:
         own_proc = _own_proc()
-        if plan.files:
+        if files:
             _read_only(order)
         network = not order.network and _network_is_off(sockets)
     except OSError:
         sys.exit(_UNABLE)
-    in_force = {"network": network, "processes": own_proc, "files": plan.files}
+    in_force = {"network": network, "processes": own_proc, "files": files}
     _keep(order, in_force, _end_namespace, looks=own_proc)
 
 
 def _own_proc() -> bool:
     """Show the processes of this namespace only; return whether that could be had."""
-    _mount("none", "/", flags=_MS_REC | _MS_PRIVATE)
+    kernel.keep_mounts_private()
     try:
-        # Read-only, because root could set what the kernel does through it.
-        flags = _MS_RDONLY | _MS_NOSUID | _MS_NODEV | _MS_NOEXEC
-        _mount("proc", "/proc", kind="proc", flags=flags)
+        kernel.mount_proc()
     except OSError:
         return False
     return True
@@ -182,24 +164,21 @@ def _read_only(order: Order) -> None:
     for disk in _below("/dev", stat.S_ISBLK):
         # Whoever can write to the disk itself can write to every file on it.
         _cover(disk)
-    _mount_attributes("/", to_set=_ATTR_RDONLY, flags=_AT_RECURSIVE)
+    kernel.make_read_only()
     for folder in order.writes:
-        _mount(folder, folder, flags=_MS_BIND | _MS_REC)
-        _mount_attributes(folder, to_clear=_ATTR_RDONLY)
-    if Path("/dev/shm").is_dir():  # noqa: S108  (the system's own, not a guess)
-        options = f"size={order.memory},mode=1777"
-        _mount("tmpfs", "/dev/shm", kind="tmpfs", flags=_MS_NOSUID | _MS_NODEV, options=options)  # noqa: S108
+        kernel.make_writable(folder)
+    if Path(_SHARED_MEMORY).is_dir():
+        kernel.mount_shared_memory(_SHARED_MEMORY, order.memory)
 
 
 def _network_is_off(sockets: list[str]) -> bool:
     """Close the doors that are files as well, and return whether no way out is left."""
     for path in sockets:
         _cover(path)
+    with suppress(OSError):
+        # Programs talk to themselves over it.
+        kernel.raise_loopback()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        with suppress(OSError):
-            # A loopback of its own: programs talk to themselves over it.
-            request = struct.pack("16sH14x", b"lo", _IFF_UP_RUNNING)
-            fcntl.ioctl(probe, _SIOCSIFFLAGS, request)
         try:
             probe.connect(_NOWHERE)
         except OSError:
@@ -210,7 +189,7 @@ def _network_is_off(sockets: list[str]) -> bool:
 def _cover(path: str) -> None:
     """Put nothing in the place of a socket or a device, unless it can not be reached anyway."""
     try:
-        _mount("/dev/null", path, flags=_MS_BIND)
+        kernel.cover(path)
     except OSError as error:
         if error.errno not in _UNREACHABLE:
             raise
@@ -246,6 +225,9 @@ def _keep(
     order: Order, in_force: dict[str, bool], end: Callable[[], None], *, looks: bool = True
 ) -> None:
     """Start the command and wait for it; `end` ends all that it started, and it if need be."""
+    if sys.platform == "linux":
+        # Or the command could open what we tell, and tell more.
+        kernel.hide()
     command = os.fork()
     if command == 0:
         _in_child(partial(_become, order, in_force))
@@ -261,18 +243,16 @@ def _become(order: Order, in_force: dict[str, bool]) -> None:
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, order.file)
     _limit(resource.RLIMIT_NPROC, order.processes * _THREADS_EACH)
-    memory = _limit(resource.RLIMIT_DATA, order.memory) and _holds(order.memory)
-    if sys.platform == "linux":
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        with suppress(OSError):
-            _prctl(_PR_SET_SECUREBITS, _POWERLESS_ROOT)
-        _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    _limit(resource.RLIMIT_DATA, order.memory)
     os.setpriority(os.PRIO_PROCESS, 0, max(0, os.getpriority(os.PRIO_PROCESS, 0)))
-    # Python ignores these, and what it ignores a program inherits as ignored.
+    if sys.platform == "linux":
+        kernel.die_with_parent()
+        kernel.give_up_powers()
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    # Python ignores these, or we do, and what is ignored stays so in the program.
     for ignored in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
         signal.signal(ignored, signal.SIG_DFL)
-    _tell(order, cage={**in_force, "memory": memory})
+    _tell(order, cage={**in_force, "memory": _holds(order.memory)})
     try:
         os.chdir(order.cwd)
         os.execvpe(order.argv[0], order.argv, order.env)
@@ -280,14 +260,12 @@ def _become(order: Order, in_force: dict[str, bool]) -> None:
         _tell(order, fault=error.strerror)
 
 
-def _limit(kind: int, most: int) -> bool:
-    """Set a limit, or leave the lower one that is there; return whether either holds."""
+def _limit(kind: int, most: int) -> None:
+    """Set a limit, or leave the lower one that is there."""
     _, hard = resource.getrlimit(kind)
     most = most if hard == resource.RLIM_INFINITY else min(most, hard)
     with suppress(OSError, ValueError):
         resource.setrlimit(kind, (most, most))
-        return True
-    return False
 
 
 def _holds(memory: int) -> bool:
@@ -323,49 +301,14 @@ def _wait(
 
 def _excess(order: Order) -> str | None:
     """Return the limit that the command and all that it started are over, together."""
-    if os.getpid() == 1 and len(_processes()) > order.processes + 1:
+    if os.getpid() == 1 and len(processes()) > order.processes + 1:
         # Before anything is read of them: a bomb grows while we look.
         return "processes"
-    family = _family()
+    family = descendants()
     if len(family) > order.processes:
         return "processes"
-    if sum(family.values()) <= order.memory:
-        return None
-    # Pages that several share were counted for each of them.
-    together = sum(_share(pid, resident) for pid, resident in family.items())
-    return "memory" if together > order.memory else None
-
-
-def _share(pid: int, resident: int) -> int:
-    with suppress(OSError):
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines():
-            if line.startswith("Pss:"):
-                return 1024 * int(line.split()[1])
-    return resident
-
-
-def _processes() -> list[int]:
-    with suppress(OSError):
-        return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
-    return []
-
-
-def _family() -> dict[int, int]:
-    """Return all living descendants of this process, and the memory of each in bytes."""
-    parents: dict[int, int] = {}
-    resident: dict[int, int] = {}
-    for pid in _processes():
-        with suppress(OSError, ValueError):
-            # Behind the name, which may hold anything: state, parent, …, resident pages.
-            text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-            fields = text.rpartition(")")[2].split()
-            if fields[0] not in "ZX":
-                parents[pid] = int(fields[1])
-                resident[pid] = int(fields[21]) * mmap.PAGESIZE
-    found = {os.getpid()}
-    while grown := {pid for pid, parent in parents.items() if parent in found} - found:
-        found |= grown
-    return {pid: resident[pid] for pid in found - {os.getpid()}}
+    over = sum(family.values()) > order.memory and together(family) > order.memory
+    return "memory" if over else None
 
 
 def _end_namespace() -> None:
@@ -377,7 +320,7 @@ def _end_namespace() -> None:
 def _end_family() -> None:
     """End every descendant, one by one: those that fled their parent have become our own."""
     for _ in range(100):
-        family = _family()
+        family = descendants()
         if not family:
             return
         for pid in family:
@@ -388,42 +331,6 @@ def _end_family() -> None:
     os.killpg(0, signal.SIGKILL)
 
 
-# --- the system ------------------------------------------------------------------------------
-
-
 def _tell(order: Order, **facts: Any) -> None:
     with suppress(OSError):
         os.write(order.report, json.dumps(facts).encode() + b"\n")
-
-
-def _libc() -> Any:
-    return ctypes.CDLL(None, use_errno=True)
-
-
-def _checked(answer: int) -> None:
-    if answer != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-
-
-def _prctl(option: int, value: int) -> None:
-    words = [ctypes.c_ulong(word) for word in (value, 0, 0, 0)]
-    _checked(_libc().prctl(option, *words))
-
-
-def _mount(
-    source: str, target: str, *, kind: str | None = None, flags: int = 0, options: str = ""
-) -> None:
-    texts = [text and os.fsencode(text) for text in (source, target, kind)]
-    _checked(_libc().mount(*texts, ctypes.c_ulong(flags), options.encode()))
-
-
-def _mount_attributes(path: str, *, to_set: int = 0, to_clear: int = 0, flags: int = 0) -> None:
-    wanted = struct.pack("4Q", to_set, to_clear, 0, 0)
-    number, size = ctypes.c_long(_SYS_MOUNT_SETATTR), ctypes.c_size_t(len(wanted))
-    where = (ctypes.c_long(_AT_FDCWD), os.fsencode(path), ctypes.c_ulong(flags))
-    _checked(_libc().syscall(number, *where, wanted, size))
-
-
-if __name__ == "__main__":
-    main()

@@ -405,6 +405,14 @@ def test_a_signal_that_ended_it_is_told(folder):
     assert shut_in("import os; os.abort()", folder).returncode == -signal.SIGABRT
 
 
+def test_nothing_in_its_folder_is_imported_to_shut_it_in(folder):
+    for name in ("json.py", "sitecustomize.py", "usercustomize.py", "gates.py"):
+        (folder / name).write_text("open('out/imported', 'w')\nraise SystemExit('imported')")
+    ended = caged(["true"], cwd=folder, writes=[folder / "out"], limits=Limits())
+    assert (ended.returncode, ended.output) == (0, "")
+    assert list((folder / "out").iterdir()) == []
+
+
 @pytest.mark.parametrize("program", ["no-such-program-here", "./command.py", "/etc"])
 def test_a_command_that_can_not_be_started(program, folder):
     (folder / "command.py").write_text("no script, and not executable")
