@@ -7,7 +7,8 @@ the README's tables all come from these classes.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from os.path import normpath
+from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -31,7 +32,8 @@ from gates.builtin.registry import GATES
 from gates.complaints import Complaint, complaints, emptied, refuse
 from gates.errors import ConfigError
 from gates.evidence import Columns, Data, Policy
-from gates.predictors.files import Files
+from gates.predictors.command import Command
+from gates.predictors.registry import Predictor
 from gates.report import Correction, Decide, Mode, Model, OnInconclusive, Task
 
 CONFIG_NAME = "model-gates.yml"
@@ -135,7 +137,7 @@ class ModelConfig(Model):
         default=(), description="Run this model only when these change (glob patterns)."
     )
     data: Data
-    candidate: Files
+    candidate: Predictor
     baseline: Baseline = Baseline()
     privacy: Privacy = Privacy()
     gates: Gates
@@ -225,6 +227,7 @@ def _problems(config: Config) -> Iterator[Complaint]:
                 message="`on_other_data: re-evaluate` and `predictions` belong together: the "
                 "baseline model's predictions on the present data",
             )
+    yield from _in_reach(config)
 
 
 def _without_anchor(path: tuple[str, ...], model: ModelConfig) -> Iterator[Complaint]:
@@ -239,6 +242,25 @@ def _without_anchor(path: tuple[str, ...], model: ModelConfig) -> Iterator[Compl
                     message=f"`{limit.verb.value}` needs an anchor: name an older alias or version "
                     "with `baseline: {anchor: last-release}`",
                 )
+
+
+def _in_reach(config: Config) -> Iterator[Complaint]:
+    """Yield what is read and lies where a command may write: it could change it before."""
+    commands = [m.candidate for m in config.models.values() if isinstance(m.candidate, Command)]
+    folders = dict.fromkeys(normpath(PurePath(one.predictions).parent) for one in commands)
+    for name, model in config.models.items():
+        read = {
+            ("data", "evaluation"): model.data.evaluation,
+            ("baseline", "predictions"): model.baseline.predictions,
+            ("baseline", "store"): model.baseline.store,
+        }
+        if not isinstance(model.candidate, Command):
+            read["candidate", "predictions"] = model.candidate.predictions
+        for key, there in read.items():
+            for folder in folders:
+                if there and PurePath(normpath(there)).is_relative_to(folder):
+                    message = f"a candidate's command may change what is in `{folder}`: keep this "
+                    yield Complaint(path=("models", name, *key), message=message + "elsewhere")
 
 
 def json_schema() -> dict[str, Any]:

@@ -86,12 +86,16 @@ class Policy:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """One predictions file and what its columns are called; `id` where it is not `data.id`."""
+    """One predictions file and what its columns are called; `id` where it is not `data.id`.
+
+    `notes` is what the report has to say about how the file was made.
+    """
 
     path: Path
     columns: Columns = DEFAULT_COLUMNS
     threshold: float = 0.5
     id: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,6 +51,7 @@ class Run:
     """One run: what to judge, from which folder, and whom to tell how far it is.
 
     `frames` are tables in memory that stand for files, by the path that the configuration names.
+    `on_output` hears what a command of the user's printed before it failed.
     """
 
     config: Config
@@ -59,6 +60,7 @@ class Run:
     info: RunInfo
     progress: Progress
     on_crash: Callable[[Exception], None]
+    on_output: Callable[[str], None] = lambda _: None
     waivers: tuple[Waiver, ...] = ()
     day: date = date.min
     frames: Mapping[str, Any] = field(default_factory=dict)
@@ -121,6 +123,7 @@ def _judge(asked: Run, report: ModelReport, model: ModelConfig) -> ModelReport:
         candidate = model.candidate.fetch(asked.root)
         asking = question(asked.config, model, asked.root, candidate)
         evidence = assemble(engine, asking, *references(model, found, asked.root))
+        report = report.model_copy(update={"notes": candidate.notes})
         judged = _filled(asked, report, model, evidence, found)
     if not model.baseline.ledger:
         return judged
@@ -164,7 +167,11 @@ def _filled(
                     label_rate=label_rate(evidence),
                 )
             },
-            "notes": (*evidence.notes, *([drawn.message] if isinstance(drawn, ErrorInfo) else [])),
+            "notes": (
+                *report.notes,
+                *evidence.notes,
+                *([drawn.message] if isinstance(drawn, ErrorInfo) else []),
+            ),
             "gates": gates,
         }
     )
@@ -224,6 +231,8 @@ def _guarded(asked: Run, work: Callable[[], Result]) -> Result | ErrorInfo:
     try:
         return work()
     except GatesError as error:
+        if error.output:
+            asked.on_output(error.output)
         return ErrorInfo.of(error)
     except Exception as error:  # noqa: BLE001  (a boundary: a bug is reported, never a pass)
         asked.on_crash(error)

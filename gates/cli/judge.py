@@ -187,6 +187,7 @@ def _report(
             info=info,
             progress=_progress,
             on_crash=lambda error: write_debug(ctx.obj.debug, error),
+            on_output=_show_output,
             waivers=waivers,
             day=today,
         )
@@ -222,6 +223,12 @@ def _progress(model: str, gate: str, state: str) -> None:
         typer.echo(f"{model}: {gate}: {state}", err=True)
     elif sys.stderr.isatty():
         typer.echo(f"{model}: {gate} …", err=True)
+
+
+def _show_output(output: str) -> None:
+    from gates.cli.output import quoted
+
+    typer.echo(quoted(output), err=True)
 
 
 def _write(report: Report, out: Path) -> tuple[Path, Path]:

@@ -3,6 +3,8 @@
 import inspect
 import json
 import re
+import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -51,7 +53,13 @@ GATE_EXAMPLES = {
         },
     ),
 }
-PREDICTOR_EXAMPLES = {"predictions": {"predictions": "out/candidate.parquet"}}
+PREDICTOR_EXAMPLES = {
+    "predictions": {"predictions": "out/candidate.parquet"},
+    "command": {
+        "command": [sys.executable, "-c", "open('out/candidate.parquet', 'w')"],
+        "predictions": "out/candidate.parquet",
+    },
+}
 STORE_EXAMPLES = {"a folder": "baselines"}
 # A badge is one word, and Code Quality knows only what is amiss: neither names every model and gate.
 SHORT = {"badge", "badge-svg", "gitlab-codequality"}
@@ -255,8 +263,10 @@ def test_a_predictor_is_its_options_and_fetches(name, tmp_path):
     assert unit.model_config["extra"] == "forbid"
     assert inspect.getdoc(unit)
     assert inspect.getdoc(unit.fetch)
-    source = unit.model_validate(PREDICTOR_EXAMPLES[name]).fetch(tmp_path)
+    predictor = unit.model_validate(PREDICTOR_EXAMPLES[name])
+    source = predictor.fetch(tmp_path)
     assert isinstance(source, Source)
+    assert predictor.there(tmp_path) == replace(source, notes=())
     assert source.path.is_relative_to(tmp_path)
 
 
