@@ -112,7 +112,7 @@ def write_tables(folder, rows=80):
 def registered(folder, store):
     new = Candidate(
         predictions=Source(path=folder / "baseline.parquet"),
-        artefact=None,
+        artifact=None,
         alias="champion",
         by="ana",
         at="2026-01-02T03:04:05Z",
