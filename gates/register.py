@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gates import __version__
+from gates.artifacts.manifest import digest_of
 from gates.assemble import assemble
 from gates.baselines.local import Store
 from gates.builtin.checks import require_scores
@@ -89,7 +90,7 @@ def register(config: Config, name: str, store: Store, root: Path, new: Candidate
             ),
             predictions=_predictions(engine, evidence, path) if keep else None,
             sketch=None if keep else _sketch(gates, evidence, path),
-            artifact=sha256(new.artifact) if new.artifact else None,
+            artifact=digest_of(new.artifact) if new.artifact else None,
             metrics_version=METRICS_VERSION,
             metrics=_facts(evidence),
         )

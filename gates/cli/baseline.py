@@ -38,7 +38,7 @@ def register(
     model: ModelOption = None,
     alias: Annotated[str | None, typer.Option(help="Alias to point at the new version.")] = None,
     artifact: Annotated[
-        Path | None, typer.Option(help="The model file, to keep its digest.")
+        Path | None, typer.Option(help="The model's file or folder, to keep its digest.")
     ] = None,
     by: Annotated[str | None, typer.Option(help="Who registers it.")] = None,
     config: ConfigOption = DEFAULT,
