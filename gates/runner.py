@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
 from gates import __version__
+from gates.artifacts.manifest import Manifest, manifest_of
 from gates.asked import entered
 from gates.assemble import Question, assemble
 from gates.baselines.local import Registered, Store
@@ -120,6 +121,7 @@ def _judge(asked: Run, report: ModelReport, model: ModelConfig) -> ModelReport:
         candidate = model.candidate.fetch(asked.root)
         asking = question(asked.config, model, asked.root, candidate)
         evidence = assemble(engine, asking, *references(model, found, asked.root))
+        evidence = replace(evidence, artifact=_artifact(model, asked.root))
         judged = _filled(asked, report, model, evidence, found)
     if not model.baseline.ledger:
         return judged
@@ -147,6 +149,7 @@ def _filled(
                 ref=bounded(model.candidate.predictions),
                 digest=evidence.candidate_digest,
                 rows=evidence.rows,
+                artifact=evidence.artifact.digest if evidence.artifact else None,
             ),
             "baseline": found.baseline and _baseline_info(found.baseline),
             "anchor": found.anchor and _baseline_info(found.anchor),
@@ -165,6 +168,12 @@ def _filled(
             "gates": gates,
         }
     )
+
+
+def _artifact(model: ModelConfig, root: Path) -> Manifest | None:
+    """Return the candidate's own files. Raises as `manifest_of`: nobody may say what they are."""
+    path = model.candidate.artifact
+    return None if path is None else manifest_of(root / path, start=root)
 
 
 def _compared(model: ModelConfig, evidence: Evidence) -> Iterator[Compared]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import zipfile
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import IO
 
 from gates.artifacts import onnx, packed, safetensors, texts, zips
@@ -15,6 +14,7 @@ from gates.artifacts.arrays import MAGIC as ARRAY
 from gates.artifacts.arrays import globals_of_array
 from gates.artifacts.budget import Budget, Stream
 from gates.artifacts.dtypes import Global
+from gates.artifacts.formats import Format
 from gates.artifacts.machine import WRAPPER
 from gates.artifacts.pickles import globals_of, is_pickle
 from gates.artifacts.skops import SCHEMA, globals_of_arrays, globals_of_skops
@@ -26,20 +26,6 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 _OLD_JOBLIB = b"ZF"
 _HEAD = 16
 _ANOTHER = "Export the model to a format without code: skops, safetensors, ONNX."
-
-
-class Format(StrEnum):
-    """The formats that can be inspected."""
-
-    PICKLE = "pickle"
-    JOBLIB = "joblib"
-    TORCH = "torch"
-    NUMPY = "numpy"
-    SKOPS = "skops"
-    SAFETENSORS = "safetensors"
-    ONNX = "onnx"
-    JSON = "json"
-    TEXT = "text"
 
 
 @dataclass(frozen=True, kw_only=True)

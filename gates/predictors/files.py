@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, Strict, StrictStr
 
-from gates.evidence import Columns, Source
+from gates.evidence import ArtifactPath, Columns, Source
 from gates.report import Model
 
 
@@ -21,6 +21,7 @@ class Files(Model):
     threshold: Annotated[float, Strict(), Field(allow_inf_nan=False)] = Field(
         default=0.5, description="Score from which a binary prediction is positive."
     )
+    artifact: ArtifactPath | None = None
 
     def fetch(self, root: Path) -> Source:
         """Return the predictions file; whether it can be read is found out when it is opened."""

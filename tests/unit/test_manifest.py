@@ -38,7 +38,9 @@ def test_a_folder_has_the_digest_of_its_list(folder):
     ]
     assert found.size == 8
     hashes = [hashlib.sha256(text).hexdigest() for text in (b"", b"a", b"weights")]
-    listed = '[["deep.txt",0,"sha256:{}"],["deep/a.txt",1,"sha256:{}"],["model.onnx",7,"sha256:{}"]]'
+    listed = (
+        '[["deep.txt",0,"sha256:{}"],["deep/a.txt",1,"sha256:{}"],["model.onnx",7,"sha256:{}"]]'
+    )
     expected = hashlib.sha256(listed.format(*hashes).encode()).hexdigest()
     assert found.digest == digest_of(folder) == "sha256:" + expected
 
