@@ -34,7 +34,7 @@ _NUMBER = re.compile(rb"[0-9A-Za-z]+")
 
 
 class Elements(Unknown):
-    """A list or a set: what is in it is not kept."""
+    """A list, a set or a bytearray: what is in it is not kept."""
 
 
 class Mapping(dict[str, Any]):
@@ -280,8 +280,10 @@ def _append(machine: Machine, _: Argument) -> None:
 
 
 def _appends(machine: Machine, _: Argument) -> None:
-    _plain(machine.since_mark())
-    _filled(machine.top(), Elements)
+    items, target = _plain(machine.since_mark()), machine.top()
+    # With nothing to put in, C does not look into what.
+    if items:
+        _filled(target, Elements)
 
 
 def _setitem(machine: Machine, _: Argument) -> None:
@@ -303,6 +305,8 @@ def _filled(target: Any, kind: type) -> None:
 
 def _set(machine: Machine, items: list[Any]) -> None:
     target = machine.top()
+    if not items:
+        return
     _filled(target, (Mapping | Elements))  # type: ignore[arg-type]
     if len(items) % 2:
         raise Broken("a key without a value")
@@ -447,7 +451,8 @@ _STEPS: Final[dict[str, Callable[[Machine, Any], None]]] = {
     "SHORT_BINSTRING": partial(_constant, value=TEXT),
     **dict.fromkeys(("BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT"), _argument),
     **dict.fromkeys(("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"), _argument),
-    **dict.fromkeys(("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"), _argument),
+    **dict.fromkeys(("BINBYTES", "SHORT_BINBYTES", "BINBYTES8"), _argument),
+    "BYTEARRAY8": _empty_elements,
     **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), _get),
     **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), _put),
     "MEMOIZE": _memoize,
