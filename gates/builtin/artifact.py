@@ -149,12 +149,13 @@ class Artifact(Model):
             if strangers:
                 against[name] = _naming(strangers)
         if against:
-            lines = tuple(f"{bounded(name)}: {why}" for name, why in sorted(against.items()))
             raise Refused(
-                f"{_count(len(lines), 'file')} of the artifact not safe to load: {lines[0]}",
+                f"not safe to load: {_count(len(against), 'file')} of the artifact",
                 where=where,
                 hint=_HINT,
-                details=lines if len(lines) > 1 else (),
+                details=tuple(
+                    f"{bounded(name)}: {why}" for name in sorted(against) for why in against[name]
+                ),
             )
         if found.too_large:
             name, error = next(iter(found.too_large.items()))
@@ -163,7 +164,8 @@ class Artifact(Model):
     def _checks(
         self, evidence: Evidence, manifest: Manifest, found: Inspected, named: int
     ) -> Iterator[Check]:
-        formats = [content.format for content in found.contents.values()]
+        # What is none of its own is a model's data, or it would have been refused.
+        formats = [content.format or Format.ONNX for content in found.contents.values()]
         unlisted = sum(one not in self.formats for one in formats)
         files = len(manifest.files)
         yield self._check(evidence, "untrusted_globals", 0, 0, named)
@@ -194,7 +196,7 @@ class Inspected:
     """What each file holds, by name, and what was found against the others."""
 
     contents: dict[str, Content] = field(default_factory=dict)
-    against: dict[str, str] = field(default_factory=dict)
+    against: dict[str, tuple[str, ...]] = field(default_factory=dict)
     too_large: dict[str, InputError] = field(default_factory=dict)
 
 
@@ -208,10 +210,11 @@ def inspected(manifest: Manifest) -> Inspected:
     beside = {_beside(name, path) for name, one in found.contents.items() for path in one.beside}
     for name, content in tuple(found.contents.items()):
         if content.format is None and name not in beside:
-            found.against[name] = "not in a format that can be inspected"
+            found.against[name] = ("not in a format that can be inspected",)
         missing = [p for p in content.beside if _beside(name, p) not in found.contents]
         if missing:
-            found.against[name] = f"its data are in no file of the artifact: {bounded(missing[0])}"
+            why = f"its data are in no file of the artifact: {bounded(missing[0])}"
+            found.against[name] = (why,)
     return found
 
 
@@ -223,7 +226,7 @@ def _inspect(file: File, budget: Budget, found: Inspected) -> None:
         with opened(file.path) as stream:
             found.contents[file.name] = content_of(stream, file.name, budget)
     except Refused as error:
-        found.against[file.name] = "; ".join((error.message, *error.details))
+        found.against[file.name] = (error.message, *error.details)
     except InputError as error:
         found.too_large[file.name] = error
 
@@ -234,10 +237,10 @@ def _beside(name: str, path: str) -> str:
     return folder + slash + path.removeprefix("./")
 
 
-def _naming(strangers: tuple[Global, ...]) -> str:
-    names = [bounded(one) for one in strangers[:_MOST_NAMES]]
+def _naming(strangers: tuple[Global, ...]) -> tuple[str, ...]:
+    names = [f"names {bounded(one)}" for one in strangers[:_MOST_NAMES]]
     more = len(strangers) - len(names)
-    return f"names {', '.join(names)}" + (f" and {more:,} more" if more else "")
+    return (*names, *([f"names {more:,} more"] if more else []))
 
 
 def _told(found: Inspected) -> Iterator[str]:
