@@ -25,6 +25,7 @@ from pydantic import (
 
 from gates import yaml_source
 from gates.baselines.registry import Options as StoreOptions
+from gates.builtin.artifact import Artifact
 from gates.builtin.data_schema import DataSchema
 from gates.builtin.fairness import Fairness
 from gates.builtin.performance import Performance
@@ -37,7 +38,7 @@ from gates.predictors.registry import Predictor
 from gates.report import Correction, Decide, Mode, Model, OnInconclusive, Task
 
 CONFIG_NAME = "model-gates.yml"
-Gate = DataSchema | Performance | Fairness
+Gate = DataSchema | Performance | Fairness | Artifact
 
 Confidence = Annotated[float, Strict(), Field(ge=0.5, lt=1, allow_inf_nan=False)]
 ModelName = Annotated[
@@ -221,6 +222,11 @@ def _problems(config: Config) -> Iterator[Complaint]:
                 where = (*path, "gates", gate_name, *problem.path)
                 yield Complaint(path=where, message=problem.message)
         yield from _without_anchor(path, model)
+        if model.gates.configured().get("artifact") and model.candidate.artifact is None:
+            yield Complaint(
+                path=(*path, "gates", "artifact"),
+                message="it needs `candidate: {artifact: …}`, the model's file or folder",
+            )
         if (model.baseline.on_other_data == "re-evaluate") != bool(model.baseline.predictions):
             yield Complaint(
                 path=(*path, "baseline"),

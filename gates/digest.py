@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import stat
 from pathlib import Path
 
 from gates.errors import InputError
@@ -21,22 +20,6 @@ def sha256(path: Path) -> str:
     except OSError as error:
         raise _unreadable(path, error) from error
     return "sha256:" + digest.hexdigest()
-
-
-def of_artifact(path: Path) -> str:
-    """Return the digest by which a model's artifact is known: a run and a deploy both ask here."""
-    try:
-        mode = path.stat().st_mode
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    # A pipe or a device would be read for ever.
-    if not stat.S_ISREG(mode):
-        raise InputError(
-            "this is not a regular file",
-            where=str(path),
-            hint="Name the one file that is deployed; pack a folder into an archive first.",
-        )
-    return sha256(path)
 
 
 def _unreadable(path: Path, error: OSError) -> InputError:

@@ -69,7 +69,7 @@ class EnvironmentFault(GatesError):
 
 
 class Refused(GatesError):
-    """Refused for safety: a tampered artefact, an untrusted file, missing evidence for a deploy."""
+    """Refused for safety: a tampered artifact, an untrusted file, missing evidence for a deploy."""
 
     exit_code = 5
     kind = "refused"

@@ -90,7 +90,7 @@ class Content(Model):
     evaluation: Evaluated
     predictions: Predicted | None = None
     sketch: Sketched | None = None
-    artefact: Digest | None = None
+    artifact: Digest | None = None
     metrics_version: int
     metrics: dict[Name, MetricFact] = Field(default_factory=dict)
     # Rows of each slice that a gate compared, so that a later run can say which one shrank.

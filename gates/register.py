@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gates import __version__
+from gates.artifacts.manifest import digest_of
 from gates.assemble import assemble
 from gates.baselines.local import Store
 from gates.builtin.checks import require_scores
@@ -54,7 +55,7 @@ class Candidate:
     """What is to become the baseline: predictions, the model file if known, and who says so."""
 
     predictions: Source
-    artefact: Path | None
+    artifact: Path | None
     alias: str | None
     by: str
     at: str
@@ -88,7 +89,7 @@ def register(config: Config, name: str, store: Store, root: Path, new: Candidate
             ),
             predictions=_predictions(engine, evidence, path) if keep else None,
             sketch=None if keep else _sketch(gates, evidence, path),
-            artefact=sha256(new.artefact) if new.artefact else None,
+            artifact=digest_of(new.artifact) if new.artifact else None,
             metrics_version=METRICS_VERSION,
             metrics=_facts(evidence),
             slices=_slices(gates, evidence),

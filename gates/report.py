@@ -330,7 +330,7 @@ class GateResult(Model):
 
 
 class CandidateInfo(Model):
-    """What was judged: `ref` as the configuration names it."""
+    """What was judged: `ref` as the configuration names it, `artifact` the model's own files."""
 
     ref: Name
     digest: Digest

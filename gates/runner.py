@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
 from gates import __version__
+from gates.artifacts.manifest import Manifest, manifest_of
 from gates.asked import entered
 from gates.assemble import Question, assemble
 from gates.baselines.local import Registered, Store
 from gates.builtin.stored import Compared
 from gates.config import Config, Gate, ModelConfig
 from gates.decide import blocked, crashed, settle, verdict_of
-from gates.digest import of_artifact
 from gates.errors import EXIT_BUG, GatesError
 from gates.evidence import Comparison, Evidence, Source
 from gates.joint import jointly
@@ -123,6 +123,7 @@ def _judge(asked: Run, report: ModelReport, model: ModelConfig) -> ModelReport:
         candidate = model.candidate.fetch(asked.root)
         asking = question(asked.config, model, asked.root, candidate)
         evidence = assemble(engine, asking, *references(model, found, asked.root))
+        evidence = replace(evidence, artifact=_artifact(model, asked.root))
         report = report.model_copy(update={"notes": candidate.notes})
         judged = _filled(asked, report, model, evidence, found)
     if not model.baseline.ledger:
@@ -137,7 +138,6 @@ def _filled(
     evidence: Evidence,
     found: Found,
 ) -> ModelReport:
-    artifact = _artifact(model, asked.root)
     gates = tuple(
         _gate(asked, report.model, name, gate, evidence)
         for name, gate in model.gates.configured().items()
@@ -152,7 +152,7 @@ def _filled(
                 ref=bounded(model.candidate.predictions),
                 digest=evidence.candidate_digest,
                 rows=evidence.rows,
-                artifact=artifact,
+                artifact=evidence.artifact.digest if evidence.artifact else None,
             ),
             "baseline": found.baseline and _baseline_info(found.baseline),
             "anchor": found.anchor and _baseline_info(found.anchor),
@@ -177,10 +177,10 @@ def _filled(
     )
 
 
-def _artifact(model: ModelConfig, root: Path) -> str | None:
-    """Return the digest of the model file, where the configuration names one."""
-    named = model.candidate.artifact
-    return None if named is None else of_artifact(root / named)
+def _artifact(model: ModelConfig, root: Path) -> Manifest | None:
+    """Return the candidate's own files. Raises as `manifest_of`: nobody may say what they are."""
+    path = model.candidate.artifact
+    return None if path is None else manifest_of(root / path, start=root)
 
 
 def _compared(model: ModelConfig, evidence: Evidence) -> Iterator[Compared]:

@@ -162,7 +162,7 @@ def _read(path: Path) -> Statement:
 
 
 def _digest(artifact: Path | None, digest: str | None) -> str:
-    from gates.digest import of_artifact
+    from gates.artifacts.manifest import digest_of
 
     if (artifact is None) is (digest is None):
         raise ConfigError(
@@ -171,7 +171,7 @@ def _digest(artifact: Path | None, digest: str | None) -> str:
             hint="`--artifact FILE`, or `--digest sha256:…` for what is no file here.",
         )
     if artifact is not None:
-        return of_artifact(artifact)
+        return digest_of(artifact)
     return _matching("--digest", _DIGEST, digest) or ""
 
 

@@ -23,7 +23,7 @@ from pydantic import (
 
 from gates.cage.caged import Cage, Ended, Limits, caged
 from gates.errors import EnvironmentFault, InputError
-from gates.evidence import Columns, Source
+from gates.evidence import ArtifactPath, Columns, Source
 from gates.predictors.files import Threshold
 from gates.report import Model, bounded
 
@@ -110,6 +110,7 @@ class Command(Model):
     threshold: Threshold = Field(
         default=0.5, description="Score from which a binary prediction is positive."
     )
+    artifact: ArtifactPath | None = None
 
     def there(self, root: Path) -> Source:
         """Return the predictions file as an earlier run may have left it; run nothing."""

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, Strict, StrictStr
 
-from gates.evidence import Columns, Source
+from gates.evidence import ArtifactPath, Columns, Source
 from gates.report import Model
 
 Threshold = Annotated[float, Strict(), Field(allow_inf_nan=False)]
@@ -23,9 +23,7 @@ class Files(Model):
     threshold: Threshold = Field(
         default=0.5, description="Score from which a binary prediction is positive."
     )
-    artifact: StrictStr | None = Field(
-        default=None, description="The model file that made them; evidence for a deploy names it."
-    )
+    artifact: ArtifactPath | None = None
 
     def there(self, root: Path) -> Source:
         """Return the predictions file, whether or not it is there."""

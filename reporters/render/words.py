@@ -76,6 +76,7 @@ _SPOKEN = {
     "mae": "MAE",
     "mape": "MAPE",
     "mcc": "MCC",
+    "mib": "MiB",
     "mse": "MSE",
     "ovo": "one-vs-one",
     "ovr": "one-vs-rest",
@@ -231,6 +232,8 @@ def provenance(model: ModelReport) -> list[Said]:
     parts: list[Said] = []
     if model.candidate:
         parts.append(("candidate ", Name(model.candidate.ref), " ", short(model.candidate.digest)))
+    if model.candidate and model.candidate.artifact:
+        parts.append(("artifact ", short(model.candidate.artifact)))
     if model.baseline:
         base = model.baseline
         parts.append(

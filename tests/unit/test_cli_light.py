@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from gates import __version__
+from gates.artifacts.manifest import digest_of
 from gates.attestation import record
-from gates.digest import of_artifact
 from gates.report import MAX_BYTES, CandidateInfo, RunInfo, dump
 from tests import reports
 
@@ -67,7 +67,7 @@ def folder(tmp_path):
     (tmp_path / "cut.json").write_bytes(dump(reports.mixed())[:-20])
     (tmp_path / "other.json").write_bytes(b'{"schema": 2}\n')
     (tmp_path / "model.onnx").write_bytes(b"")
-    (tmp_path / "evidence.json").write_bytes(evidence(of_artifact(tmp_path / "model.onnx")))
+    (tmp_path / "evidence.json").write_bytes(evidence(digest_of(tmp_path / "model.onnx")))
     with (tmp_path / "huge.json").open("wb") as file:
         file.truncate(MAX_BYTES + 1)
     return tmp_path
