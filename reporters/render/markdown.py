@@ -107,9 +107,9 @@ def render(
     memory: Memory | None = None,
     override: str | None = None,
 ) -> str:
-    """Return the report as Markdown, cut to what a place takes: `budget` bytes of UTF-8.
+    """Return the report as Markdown, cut to what its place takes.
 
-    `marker` tells apart the comments of several runs on one pull request. With a `memory` the page
+    `budget` is in bytes of UTF-8. `marker` tells apart the comments of several runs on one pull request. With a `memory` the page
     says what changed since the last one, and carries what the next one needs. `override` is the
     text of a template that replaces named blocks. ConfigError when that cannot be used.
     """

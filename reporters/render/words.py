@@ -51,8 +51,9 @@ _LIMITS = {
     Verb.MAX_DROP: "drop ≤ {}",
     Verb.MAX_RISE: "rise ≤ {}",
     Verb.MAX_RATIO: "ratio ≤ {}",
-    Verb.MAX_DROP_ANY_GROUP: "drop ≤ {} in every group",
-    Verb.MAX_RISE_ANY_GROUP: "rise ≤ {} in every group",
+    # The check is one group's; the limit holds for each.
+    Verb.MAX_DROP_ANY_GROUP: "drop ≤ {}",
+    Verb.MAX_RISE_ANY_GROUP: "rise ≤ {}",
     Verb.MAX_DROP_FROM_ANCHOR: "drop from the anchor ≤ {}",
     Verb.MAX_RISE_FROM_ANCHOR: "rise from the anchor ≤ {}",
 }

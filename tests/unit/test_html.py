@@ -160,7 +160,7 @@ def test_a_failing_check_says_its_numbers_its_limit_and_why():
         "0.281",
         "0.312",
         "+0.031 [+0.022, +0.040]",
-        "rise ≤ 0.02 in every group",
+        "rise ≤ 0.02",
         "",
         "5,421",
     ]

@@ -230,8 +230,8 @@ def test_a_number_next_to_its_limit_is_told_apart_from_it():
         ({"max_drop": 0.01}, "drop ≤ 0.01"),
         ({"max_rise": 0.02}, "rise ≤ 0.02"),
         ({"max_ratio": 1.2}, "ratio ≤ 1.2"),
-        ({"max_rise_any_group": 0.02}, "rise ≤ 0.02 in every group"),
-        ({"max_drop_any_group": 0.02}, "drop ≤ 0.02 in every group"),
+        ({"max_rise_any_group": 0.02}, "rise ≤ 0.02"),
+        ({"max_drop_any_group": 0.02}, "drop ≤ 0.02"),
         ({"min": -1.5}, "≥ −1.5"),
     ],
 )
