@@ -112,7 +112,8 @@ class Slice:
 class Evidence:
     """What a gate may look at; arrays have one entry per row, in the order of the joined table.
 
-    `anchor` is the same evidence once more, as it is held against the anchor.
+    `anchor` is the same evidence once more, as it is held against the anchor. What belongs to the
+    rules, such as a suite, stands below `policy_root`, where that is not `root`, the data's.
     """
 
     root: Path
@@ -132,6 +133,7 @@ class Evidence:
     sketch: Sketch | None = None
     comparison: Comparison = Comparison.NONE
     anchor: Evidence | None = None
+    policy_root: Path | None = None
 
     @property
     def rows(self) -> int:

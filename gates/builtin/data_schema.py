@@ -176,7 +176,7 @@ class DataSchema(Model):
     def _expectations(self, evidence: Evidence, table: Table) -> Iterator[Expectation]:
         """Yield everything that was asked for, in the order of the options."""
         if self.suite is not None:
-            yield from read_suite(evidence.root / self.suite, self.suite)
+            yield from read_suite((evidence.policy_root or evidence.root) / self.suite, self.suite)
         yield from concise(self.columns)
         profiled = self._profiled(evidence)
         if profiled is not None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import platform
 import shutil
 import sys
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,12 +19,31 @@ from gates.errors import ConfigError, GatesError, InputError
 from gates.yaml_source import suggestion
 
 if TYPE_CHECKING:
+    from gates.policy.rules import Rules
     from gates.report import ErrorInfo, Report, RunInfo
-    from gates.waivers import Waiver
 
 ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", help="The configuration file.", show_default=True)
 ]
+
+
+class PolicyFrom(StrEnum):
+    """Where the rules are read from."""
+
+    AUTO = "auto"
+    BASE = "base"
+    WORKTREE = "worktree"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What `run` was asked to judge, and by whose rules."""
+
+    config: Path
+    models: tuple[str, ...]
+    gates: tuple[str, ...]
+    policy: PolicyFrom
+    base: str | None
 
 
 class Format(StrEnum):
@@ -51,11 +72,20 @@ def run(
     github: Annotated[
         bool, typer.Option("--github", help="Write step outputs and the job summary.")
     ] = False,
+    policy: Annotated[
+        PolicyFrom,
+        typer.Option(help="Whose rules apply; auto: on a pull request the base commit's."),
+    ] = PolicyFrom.AUTO,
+    base: Annotated[
+        str | None, typer.Option(help="The base commit, where the event does not say.")
+    ] = None,
 ) -> None:
     """Run the gates and exit with 0 (not blocked) or 1 (blocked)."""
     from reporters.render.escape import plain
 
-    report = _report(ctx, config, tuple(model or ()), tuple(gate or ()))
+    asked = Asked(config, tuple(model or ()), tuple(gate or ()), policy, base)
+    with TemporaryDirectory(prefix="model-gates-") as folder:
+        report = _report(ctx, asked, Path(folder))
     paths = _write(report, out)
     typer.echo(_rendered(report, format.value), nl=False)
     if report.error and format is not Format.CONSOLE:
@@ -157,19 +187,17 @@ def _read(file: Path) -> Report:
         ) from error
 
 
-def _report(
-    ctx: typer.Context, path: Path, models: tuple[str, ...], gates: tuple[str, ...]
-) -> Report:
-    from gates.config import load, select
+def _report(ctx: typer.Context, asked: Asked, folder: Path) -> Report:
+    from gates.config import select
     from gates.decide import refused
-    from gates.report import PolicyInfo
 
-    info = _run_info(ctx.obj.environ, path)
+    info = _run_info(ctx.obj.environ, asked.config)
     today = datetime.fromisoformat(info.started).date()
     try:
-        config, source = load(path)
-        config = select(config, models, gates)
-        waivers = _waivers(path.parent, today)
+        commit = _base(ctx.obj.environ, asked)
+        info = info.model_copy(update={"git": info.git.model_copy(update={"base_sha": commit})})
+        rules = _rules(asked.config, commit, folder, today)
+        config = select(rules.config, asked.models, asked.gates)
     except GatesError as error:
         return refused(error, info)
     # Only now: a configuration that is wrong is refused before any data library is loaded.
@@ -179,23 +207,50 @@ def _report(
     return judge(
         Run(
             config=config,
-            root=path.parent,
-            policy=PolicyInfo(digest=source.digest),
+            root=asked.config.parent,
+            policy_root=rules.root,
+            policy=rules.info,
             info=info,
             progress=_progress,
             on_crash=lambda error: write_debug(ctx.obj.debug, error),
-            waivers=waivers,
+            waivers=rules.waivers,
             day=today,
         )
     )
 
 
-def _waivers(folder: Path, today: date) -> tuple[Waiver, ...]:
-    """Return the waivers beside the configuration, if there is such a file."""
-    from gates.waivers import WAIVERS_NAME, load
+def _base(environ: dict[str, str], asked: Asked) -> str | None:
+    """Return the commit whose rules apply; None for those of the work tree."""
+    from gates.github.context import proposal
 
-    path = folder / WAIVERS_NAME
-    return load(path, on=today) if path.exists() or path.is_symlink() else ()
+    change = proposal(environ)
+    if asked.policy is PolicyFrom.WORKTREE:
+        return None
+    if change is None and asked.base is None:
+        if asked.policy is PolicyFrom.AUTO:
+            return None
+        raise ConfigError(
+            "nothing says which commit is the base",
+            where="--policy base",
+            hint="Name it, such as `--base origin/main`.",
+        )
+    from gates.policy.base import commit_named, commit_of, located
+
+    repository, _ = located(asked.config)
+    if asked.base is not None:
+        return commit_named(repository, asked.base)
+    assert change is not None  # noqa: S101  (else a base was named)
+    return commit_of(repository, change)
+
+
+def _rules(config: Path, commit: str | None, folder: Path, today: date) -> Rules:
+    if commit is None:
+        from gates.policy.rules import of_folder
+
+        return of_folder(config, on=today)[0]
+    from gates.policy.base import rules_of_base
+
+    return rules_of_base(config, commit, folder, on=today)
 
 
 def _run_info(environ: dict[str, str], config: Path) -> RunInfo:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gates.errors import EnvironmentFault
+from gates.errors import EnvironmentFault, Refused
 from gates.report import CiInfo, GitInfo, bounded
 
 PUBLIC_API = "https://api.github.com"
@@ -27,6 +27,14 @@ _HEADS = (
     ("workflow_run", "head_sha"),
     ("merge_group", "head_sha"),
 )
+# The events about a change that is not merged yet, and where they have its head and its base.
+_OF_PULL = (("pull_request", "head", "sha"), ("pull_request", "base", "sha"))
+_PROPOSALS = {
+    "pull_request": _OF_PULL,
+    "pull_request_review": _OF_PULL,
+    "pull_request_review_comment": _OF_PULL,
+    "merge_group": (("merge_group", "head_sha"), ("merge_group", "base_sha")),
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +48,15 @@ class Job:
     attempt: int = 0
     head: str | None = None
     pull: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Proposal:
+    """A change that is not merged yet: its head, its base, and GitHub's merge of the two."""
+
+    head: str
+    base: str
+    merge: str | None = None
 
 
 def in_actions(environ: Mapping[str, str]) -> bool:
@@ -83,9 +100,41 @@ def job(environ: Mapping[str, str], *, pull: int | None = None) -> Job:
         url=_run_url(environ),
         run=_number(environ.get("GITHUB_RUN_ID")) or 0,
         attempt=_number(environ.get("GITHUB_RUN_ATTEMPT")) or 0,
-        head=next((sha for sha in shas if isinstance(sha, str) and _SHA.fullmatch(sha)), None),
+        head=next((sha for found in shas if (sha := _commit(found))), None),
         pull=pull or _number(_at(event, "pull_request", "number")),
     )
+
+
+def proposal(environ: Mapping[str, str]) -> Proposal | None:
+    """Return the change that this job is about, or None where it is about what is merged already.
+
+    Raises Refused for an event that runs a stranger's change with the rights of the repository,
+    EnvironmentFault where the event does not say what the change is.
+    """
+    if not in_actions(environ):
+        return None
+    name = environ.get("GITHUB_EVENT_NAME", "")
+    if name == "pull_request_target":
+        raise Refused(
+            "`pull_request_target` gives the code of a pull request the rights of the repository",
+            where="GITHUB_EVENT_NAME",
+            hint="Judge on `pull_request`, and publish in a `workflow_run` job.",
+        )
+    if name not in _PROPOSALS:
+        return None
+    event, (head, base) = _event(environ.get("GITHUB_EVENT_PATH")), _PROPOSALS[name]
+    found = _commit(_at(event, *head)), _commit(_at(event, *base))
+    if found[0] is None or found[1] is None:
+        raise EnvironmentFault(
+            f"the event `{name}` does not say which commits it is about",
+            where="GITHUB_EVENT_PATH",
+            hint="Name the base commit with `--policy base --base SHA`.",
+        )
+    return Proposal(head=found[0], base=found[1], merge=_commit(environ.get("GITHUB_SHA")))
+
+
+def _commit(value: Any) -> str | None:
+    return value if isinstance(value, str) and _SHA.fullmatch(value) else None
 
 
 def _run_url(environ: Mapping[str, str]) -> str | None:
