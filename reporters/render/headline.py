@@ -16,6 +16,10 @@ KINDS = {
     "refused": "refused for safety",
     "bug": "a bug in Model Gates",
 }
+NO_RULES: Said = (
+    "blocked, whatever it found: the base commit has no rules yet, and a change does not judge "
+    "itself",
+)
 _MAX_REASON = 160
 _SIGNS = {Verb.MIN: "≥ ", Verb.MAX: "≤ "}
 
@@ -32,6 +36,8 @@ def headline(report: Report) -> tuple[Tone, Said]:
 
 def _blocked(report: Report) -> tuple[Tone, Said]:
     blocked = [model for model in report.models if _blocks(model)] or list(report.models)
+    if report.policy is not None and report.policy.blocks and not _blocks(blocked[0]):
+        return Tone.FAIL, NO_RULES
     first = min(blocked, key=lambda model: _main_tone(model).rank)
     reason = _main_reason(first)
     if len(blocked) > 1:
