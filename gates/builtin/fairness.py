@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field, StrictInt, StrictStr
 
 from gates.builtin.checks import Numbers, Rule, check, measure_part, pair_numbers
+from gates.builtin.declared import Declared, Spot, declared
 from gates.builtin.parted import Parted, group_rates
 from gates.builtin.stored import Compared
 from gates.limits import (
@@ -35,7 +36,9 @@ from gates.stats.catalogue import (
 )
 
 if TYPE_CHECKING:
-    from gates.evidence import Evidence
+    from pathlib import Path
+
+    from gates.evidence import Evidence, Policy
 
 
 class FairnessLimits(Bounds, Policies):
@@ -102,6 +105,15 @@ class Fairness(Policies):
             rate = METRICS.get(found.rates[0] if found else name)
             reach = span(rate, found.spread if found else None) if rate else (None, None)
             yield from limits_at(("metrics", name), limits.given(), reach)
+
+    def declared(self, policy: Policy, root: Path) -> Iterator[Declared]:  # noqa: ARG002  asked alike
+        """Yield every question that these options alone tell of."""
+        for spec in self.sensitive:
+            columns = tuple(map(bounded, (spec,) if isinstance(spec, str) else spec))
+            for name, limits in self.metrics.items():
+                spot = _spot(columns, by_group=disparity(name) is None)
+                asked = (self.gate, name), limits.given(), (limits, self), policy
+                yield from declared(*asked, spot)
 
     def compared(self, evidence: Evidence) -> Iterator[Compared]:
         """Yield what is measured of the baseline: every rate in every group."""
@@ -200,6 +212,16 @@ class Fairness(Policies):
             pair = measure_part(group, name, beta=limits.beta or 1.0)
             for verb, bound in limits.given().items():
                 yield check(evidence, rule, verb, bound, pair_numbers(evidence, pair, verb))
+
+
+def _spot(columns: tuple[str, ...], *, by_group: bool) -> Spot:
+    """Return where a sensitive set is asked about: in each group, or between them."""
+    single = len(columns) == 1
+    if by_group:
+        family = Family.SLICES if single else Family.INTERSECTIONS
+        return Spot(family=family, each=columns, sensitive=columns)
+    family = Family.OVERALL if single else Family.INTERSECTIONS
+    return Spot(family=family, place=",".join(columns), sensitive=columns)
 
 
 def _metric_problems(task: Task, name: str, limits: FairnessLimits) -> Iterator[Problem]:

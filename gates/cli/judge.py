@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gates.cli.crash import write_debug
-from gates.errors import ConfigError, GatesError, InputError
+from gates.errors import ConfigError, GatesError
 from gates.yaml_source import suggestion
 
 if TYPE_CHECKING:
+    from gates.cli.publish import Choice
     from gates.policy.rules import Rules
     from gates.report import ErrorInfo, Report, RunInfo
 
@@ -130,61 +131,70 @@ def report(
     template: Annotated[
         Path | None, typer.Option(help="A template that replaces blocks of the Markdown.")
     ] = None,
+    rejudge: Annotated[
+        bool,
+        typer.Option(
+            "--rejudge", help="In a `workflow_run` job: take its numbers, and judge them anew."
+        ),
+    ] = False,
+    config: Annotated[
+        Path, typer.Option("--config", "-c", help="For --rejudge: as the repository has it.")
+    ] = Path("model-gates.yml"),
+    model: Annotated[
+        list[str] | None, typer.Option(help="For --rejudge: the models that were judged.")
+    ] = None,
+    gate: Annotated[
+        list[str] | None, typer.Option(help="For --rejudge: the gates that were run.")
+    ] = None,
 ) -> None:
     """Render or publish a report.json; exit with 0 whatever its verdict."""
-    found = _read(file)
-    override = None if template is None else _override(template, to)
+    from gates.cli.publish import Choice
+    from gates.cli.reading import read
+
+    choice = Choice(
+        when=comment.value,
+        slug=slug,
+        pull=pull_request,
+        author=author,
+        require_post=require_post,
+        override=None if template is None else _override(template, to),
+    )
+    if not rejudge:
+        _show(ctx.obj.environ, read(file), to, choice)
+        return
+    from gates.cli.rejudge import Untrusted, rejudged
+
+    untrusted = Untrusted(file, config, tuple(model or ()), tuple(gate or ()))
+    again = rejudged(ctx.obj.environ, untrusted)
+    if again.report is None:
+        typer.echo(f"nothing was judged: {again.skipped}", err=True)
+        return
+    _show(ctx.obj.environ, again.report, to, replace(choice, pull=again.pull))
+    if again.error is not None:
+        raise again.error
+
+
+def _show(environ: dict[str, str], found: Report, to: str, choice: Choice) -> None:
+    """Print a report, or publish it."""
     if to == "sarif":
         from gates.cli.publish import rule_lines
         from reporters.render import sarif
 
-        typer.echo(sarif.render(found, lines=rule_lines(ctx.obj.environ, found)), nl=False)
+        typer.echo(sarif.render(found, lines=rule_lines(environ, found)), nl=False)
         return
     if not to.startswith("github-"):
-        typer.echo(_rendered(found, to, override), nl=False)
+        typer.echo(_rendered(found, to, choice.override), nl=False)
         return
-    from gates.cli.publish import Choice, publish, summarise
-    from reporters.publish.place import When
+    from gates.cli.publish import publish, summarise
     from reporters.publish.registry import PUBLISHERS
 
     if to == "github-summary":
-        page = _rendered(found, to, override)
-        summarise(ctx.obj.environ, page, require_post=require_post)
+        page = _rendered(found, to, choice.override)
+        summarise(environ, page, require_post=choice.require_post)
     elif to in PUBLISHERS:
-        choice = Choice(
-            when=When(comment),
-            slug=slug,
-            pull=pull_request,
-            author=author,
-            require_post=require_post,
-            override=override,
-        )
-        publish(ctx.obj.environ, found, to, choice)
+        publish(environ, found, to, choice)
     else:
         raise _unknown(to)
-
-
-def _read(file: Path) -> Report:
-    """Return the report in a file, of bounded size and of our schema."""
-    from pydantic import ValidationError
-
-    from gates.report import MAX_BYTES, load
-
-    try:
-        with file.open("rb") as opened:
-            raw = opened.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise InputError(f"cannot read the report: {error.strerror}", where=str(file)) from error
-    if len(raw) > MAX_BYTES:
-        raise InputError(f"larger than {MAX_BYTES:,} bytes: not a report", where=str(file))
-    try:
-        return load(raw)
-    except ValidationError as error:
-        raise InputError(
-            f"not a report of schema 1: {error.error_count()} problem(s)",
-            where=str(file),
-            hint="`model-gates run --out DIR` writes DIR/report.json.",
-        ) from error
 
 
 def _report(ctx: typer.Context, asked: Asked, folder: Path) -> Report:

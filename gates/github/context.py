@@ -35,6 +35,7 @@ _PROPOSALS = {
     "pull_request_review_comment": _OF_PULL,
     "merge_group": (("merge_group", "head_sha"), ("merge_group", "base_sha")),
 }
+_OF_RUN = (("head_branch",), ("head_repository", "owner", "login"), ("event",))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,13 +94,15 @@ def job(environ: Mapping[str, str], *, pull: int | None = None) -> Job:
             hint="Publish from a GitHub Actions job, or set GITHUB_REPOSITORY=owner/name.",
         )
     event = _event(environ.get("GITHUB_EVENT_PATH"))
+    # What a job tells of the run that it follows is as old as that run.
+    run, attempt = (_at(event, "workflow_run", key) for key in ("id", "run_attempt"))
     shas = (*(_at(event, *path) for path in _HEADS), environ.get("GITHUB_SHA"))
     return Job(
         repository=repository,
         api=environ.get("GITHUB_API_URL") or PUBLIC_API,
         url=_run_url(environ),
-        run=_number(environ.get("GITHUB_RUN_ID")) or 0,
-        attempt=_number(environ.get("GITHUB_RUN_ATTEMPT")) or 0,
+        run=_number(run or environ.get("GITHUB_RUN_ID")) or 0,
+        attempt=_number(attempt or environ.get("GITHUB_RUN_ATTEMPT")) or 0,
         head=next((sha for found in shas if (sha := _commit(found))), None),
         pull=pull or _number(_at(event, "pull_request", "number")),
     )
@@ -131,6 +134,45 @@ def proposal(environ: Mapping[str, str]) -> Proposal | None:
             hint="Name the base commit with `--policy base --base SHA`.",
         )
     return Proposal(head=found[0], base=found[1], merge=_commit(environ.get("GITHUB_SHA")))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FinishedRun:
+    """The run of another workflow that a `workflow_run` job follows, as GitHub states it.
+
+    The branch is the head's, in a repository of `owner`, which may be a fork.
+    """
+
+    run: int
+    attempt: int
+    head: str
+    branch: str
+    owner: str
+    event: str
+    started: str = ""
+
+
+def finished_run(environ: Mapping[str, str]) -> FinishedRun:
+    """Return the run that this job follows. EnvironmentFault where it follows none."""
+    found = _at(_event(environ.get("GITHUB_EVENT_PATH")), "workflow_run")
+    run, head = _number(_at(found, "id")), _commit(_at(found, "head_sha"))
+    texts = [_at(found, *path) for path in _OF_RUN]
+    if run is None or head is None or not all(isinstance(text, str) and text for text in texts):
+        raise EnvironmentFault(
+            "the event does not say which run is to be judged",
+            where="GITHUB_EVENT_PATH",
+            hint="Judge a report anew in a job `on: workflow_run`.",
+        )
+    started = _at(found, "run_started_at")
+    return FinishedRun(
+        run=run,
+        attempt=_number(_at(found, "run_attempt")) or 0,
+        head=head,
+        branch=texts[0],
+        owner=texts[1],
+        event=texts[2],
+        started=started if isinstance(started, str) else "",
+    )
 
 
 def _commit(value: Any) -> str | None:

@@ -93,7 +93,7 @@ def rules_of_base(path: Path, commit: str, into: Path, *, on: date) -> Rules:
     base.take(inside.parent / WAIVERS_NAME)
     shown = f"{commit[:12]}:" + "".join(f"{part}/" for part in inside.parent.parts)
     rules, source = of_folder(into / inside, on=on, shown=shown)
-    suites = _suites(rules.config, inside.parent)
+    suites = suites_of(rules.config, inside.parent)
     for suite in suites.values():
         base.take(suite)
     config = _with_baselines(base, rules.config, inside.parent, path.parent)
@@ -143,13 +143,21 @@ class _Base:
 def _bootstrap(base: _Base, path: Path, inside: PurePosixPath, on: date) -> Rules:
     """Return the rules that a pull request brings where the base commit has none."""
     rules, _ = of_folder(path, on=on)
-    allowed = base.take(BOOTSTRAP) and str(inside) in _listed(base.into / BOOTSTRAP)
+    return bootstrapped(rules, inside, base.into / BOOTSTRAP if base.take(BOOTSTRAP) else None)
+
+
+def bootstrapped(rules: Rules, config: PurePosixPath, listed: Path | None) -> Rules:
+    """Return a change's own rules, as those of a configuration that the base commit has not.
+
+    `listed` is the base commit's file of those that may begin, where it has one.
+    """
+    allowed = listed is not None and str(config) in _listed(listed)
     how = (
         f"`{BOOTSTRAP}` there lets it begin"
         if allowed
         else f"it is blocked until it is merged, or until `{BOOTSTRAP}` there has it as a line"
     )
-    change = f"`{inside}` is not in the base commit: these are the change's own rules, and {how}."
+    change = f"`{config}` is not in the base commit: these are the change's own rules, and {how}."
     info = rules.info.model_copy(
         update={"source": "bootstrap", "bootstrap_allowed": allowed, "changes": few([change])}
     )
@@ -161,7 +169,7 @@ def _listed(path: Path) -> list[str]:
     return [line.strip() for line in lines if not line.lstrip().startswith("#")]
 
 
-def _suites(config: Config, folder: PurePosixPath) -> dict[str, PurePosixPath]:
+def suites_of(config: Config, folder: PurePosixPath) -> dict[str, PurePosixPath]:
     """Return the suite files that a configuration names and the repository may have."""
     gates = [gate for model in config.models.values() for gate in model.gates.configured().values()]
     named = [suite for gate in gates if (suite := getattr(gate, "suite", None))]

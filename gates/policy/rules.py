@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -21,6 +21,10 @@ class Rules:
     waivers: tuple[Waiver, ...]
     info: PolicyInfo
     root: Path
+
+    def with_config(self, config: Config) -> Rules:
+        """Return the same rules for some of the models or gates."""
+        return replace(self, config=config)
 
 
 def of_folder(path: Path, *, on: date, shown: str | None = None) -> tuple[Rules, Source]:

@@ -20,6 +20,10 @@ NO_RULES: Said = (
     "blocked, whatever it found: the base commit has no rules yet, and a change does not judge "
     "itself",
 )
+CLAIMED = (
+    "Numbers are those of the pull request's own run, and nobody vouches for them; rules and "
+    "verdicts are made from the base commit. They are recomputed in the merge queue."
+)
 _MAX_REASON = 160
 _SIGNS = {Verb.MIN: "≥ ", Verb.MAX: "≤ "}
 

@@ -24,7 +24,7 @@ from reporters.render.causes import causes
 from reporters.render.escape import Name, Said
 from reporters.render.flips import FlipTable, flip_table
 from reporters.render.groups import GroupTable, group_tables
-from reporters.render.headline import headline, not_run
+from reporters.render.headline import CLAIMED, headline, not_run
 from reporters.render.rows import Row, headers, open_rows, passing_rows
 from reporters.render.since import State, changes, state_of, written
 from reporters.render.template import MARKER, PAGE, drawn, overridden, sandboxed
@@ -264,7 +264,7 @@ def _until(report: Report) -> str:
 def _environment() -> SandboxedEnvironment:
     """Return an environment whose templates escape whatever they are given."""
     environment = sandboxed()
-    environment.globals |= {"symbols": _SYMBOLS, "plural": figures.plural}
+    environment.globals |= {"CLAIMED": CLAIMED, "symbols": _SYMBOLS, "plural": figures.plural}
     environment.globals |= {"short_list": SHORT_LIST}
     environment.filters["short"] = words.short
     return environment
