@@ -397,8 +397,8 @@ def _request(call, raw):
 
 def _one_piece(path):
     """Return a path in which what may hold slashes has none, as the validator wants it."""
-    start, found, rest = re.match(r"(.*?/)((?:contents|git/ref)/)?([^?]*)$", path).groups()
-    return start + found + rest.replace("/", "%2F") if found else path
+    start, found, rest = re.match(r"(.*?)(/(?:contents|git/ref)/|$)(.*)", path).groups()
+    return start + found + rest.replace("/", "~")
 
 
 def _validate_request(github, call, raw):
