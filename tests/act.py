@@ -61,7 +61,11 @@ def run_act(program, repository, actions, *options):
     kept, event, log = place / "kept", place / "event.json", place / "act.log"
     kept.mkdir()
     sha = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=repository, text=True).strip()
-    refs = {"number": 17, "head": {"ref": "candidate", "sha": sha}, "base": {"ref": "main", "sha": sha}}
+    refs = {
+        "number": 17,
+        "head": {"ref": "candidate", "sha": sha},
+        "base": {"ref": "main", "sha": sha},
+    }
     event.write_text(json.dumps({"pull_request": refs}), "utf-8")
     command = [
         # The cache server would listen on this machine's outward address.

@@ -185,7 +185,8 @@ class FakeGitHub:
         shown = [
             _pull_of("pull-request-simple", {"number": number, "state": "open"}, found)
             for number, found in self.pulls.items()
-            if found["state"] == "open" and call.query["head"] == found.get("from", "fork:candidate")
+            if found["state"] == "open"
+            and call.query["head"] == found.get("from", "fork:candidate")
         ]
         return self._page(call, shown)
 

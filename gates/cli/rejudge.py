@@ -1,8 +1,8 @@
 """`report --rejudge`: judge an untrusted run's report by the base commit's rules.
 
-For a `workflow_run` job, which checks nothing out. Which pull request it is about, its head, its base and the rules come from
-GitHub; of the report only numbers are taken. Whatever goes wrong is published as a refusal: who
-only sees that nothing new was said could take an older word for the last one.
+For a `workflow_run` job, which checks nothing out. Which pull request it is about, its head, its
+base and the rules come from GitHub; of the report only numbers are taken. Whatever goes wrong is
+published as a refusal: who sees nothing new could take an older word for the last one.
 """
 
 from __future__ import annotations

@@ -67,15 +67,15 @@ def located(path: Path) -> tuple[Repository, PurePosixPath]:
     No link on the way is followed, for a pull request may have put it there.
     """
     path = Path(os.path.abspath(path))  # noqa: PTH100  (`resolve` would follow links)
-    beside = next(parent for parent in path.parents if parent.is_dir())
+    beside = next(folder for folder in (path, *path.parents) if folder.is_dir())
     repo = repository(beside)
     for folder in reversed(path.parents):
         if folder.resolve() == repo.top.resolve():
             inside = _within(PurePosixPath(), path.relative_to(folder).as_posix())
             if inside is not None:
                 return repo, inside
-    raise EnvironmentFault(
-        "the configuration is not below the top folder of its repository, so no commit has it",
+    raise ConfigError(
+        "this is no file below the top folder of its repository, so no commit has it",
         where=str(path),
         hint="Name it by its place in the repository.",
     )
@@ -181,7 +181,8 @@ def _with_baselines(base: _Base, config: Config, folder: PurePosixPath, data_roo
     """Read the baselines that the commit has; return the configuration with the others' places."""
     models = {}
     for name, model in config.models.items():
-        inside = _within(folder, model.baseline.store)
+        store = model.baseline.store
+        inside = _within(folder, store) if kind_of(store) == FOLDER else None
         kept = inside is not None and _take_baselines(base, name, model, inside)
         models[name] = model if kept else _elsewhere(model, data_root)
     return config.model_copy(update={"models": models})
@@ -230,7 +231,7 @@ def _elsewhere(model: ModelConfig, data_root: Path) -> ModelConfig:
 
 def _within(folder: PurePosixPath, name: str) -> PurePosixPath | None:
     """Return a path of a configuration as one of the repository; None where it leads out of it."""
-    if kind_of(name) != FOLDER or PurePosixPath(name).is_absolute():
+    if PurePosixPath(name).is_absolute():
         return None
     parts: list[str] = []
     for part in (folder / name).parts:

@@ -16,10 +16,7 @@ KINDS = {
     "refused": "refused for safety",
     "bug": "a bug in Model Gates",
 }
-NO_RULES: Said = (
-    "blocked, whatever it found: the base commit has no rules yet, and a change does not judge "
-    "itself",
-)
+NO_RULES: Said = ("blocked, whatever it found: the base commit has no rules yet to judge by",)
 CLAIMED = (
     "Numbers are those of the pull request's own run, and nobody vouches for them; rules and "
     "verdicts are made from the base commit. They are recomputed in the merge queue."

@@ -70,7 +70,12 @@ class PullRequest:
     def judged(self, *arguments, event="pull_request", base=None, **environ):
         """Run the gates on it, on the configuration as it stands in the folder."""
         given = self.environ(event, base=base) | environ
-        named = ("--config", str(self.folder / "model-gates.yml"), "--out", str(self.folder / "out"))
+        named = (
+            "--config",
+            str(self.folder / "model-gates.yml"),
+            "--out",
+            str(self.folder / "out"),
+        )
         return self.project.call("run", *named, *arguments, environ=given)
 
 

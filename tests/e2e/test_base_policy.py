@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 
 import pytest
@@ -261,7 +260,17 @@ def test_a_merge_of_another_head_says_nothing(strict):
     pull = opened(strict)
     edit(pull, "gates.performance.metrics.recall.min", 0.01)
     pull.propose()
-    other = git(strict.folder, "commit-tree", f"{pull.merge}^{{tree}}", "-p", pull.head, "-p", pull.base, "-m", "x")
+    other = git(
+        strict.folder,
+        "commit-tree",
+        f"{pull.merge}^{{tree}}",
+        "-p",
+        pull.head,
+        "-p",
+        pull.base,
+        "-m",
+        "x",
+    )
     assert pull.judged(GITHUB_SHA=other).code == 1
 
 
@@ -395,8 +404,8 @@ def test_nothing_of_the_repository_is_run_or_written(strict, tmp_path):
     blob = git(strict.folder, "hash-object", "-w", "--no-filters", "lax.yml")
     git(strict.folder, "replace", before, blob)
     marker.unlink(missing_ok=True)
-    there = set(os.listdir(strict.folder))
+    there = set(strict.folder.iterdir())
     done = pull.judged()
     assert done.code == 1, "no replacement takes a rule's place"
     assert not marker.exists()
-    assert set(os.listdir(strict.folder)) - there == {"out"}
+    assert set(strict.folder.iterdir()) - there == {strict.path("out")}

@@ -89,7 +89,7 @@ def set_all(**fields):
     def change(data):
         for gate in data["models"][0]["gates"]:
             for check in gate["checks"]:
-                check |= fields
+                check.update(fields)
 
     return change
 
@@ -118,7 +118,17 @@ def test_an_honest_report_comes_back_as_it_was(honest):
     assert again.claimed
     assert again.policy.changes == ()
     kept = {"id", "baseline", "candidate", "delta", "interval", "limit", "mode", "decide", "method"}
-    kept |= {"family", "slice", "sensitive", "columns", "n", "n_needed", "p", "confidence", "metric"}
+    kept |= {
+        "family",
+        "slice",
+        "sensitive",
+        "columns",
+        "n",
+        "n_needed",
+        "p",
+        "confidence",
+        "metric",
+    }
     for old, new in zip(report.models[0].gates, again.models[0].gates, strict=True):
         for one, other in zip(old.checks, new.checks, strict=True):
             assert one.model_dump(include=kept) == other.model_dump(include=kept)
@@ -159,9 +169,7 @@ ASIDE = {
         ref=PHISH, registered_at=PHISH, git_sha=PHISH
     ),
     "group words": lambda data: [
-        group.update(note=PHISH)
-        for gate in data["models"][0]["gates"]
-        for group in gate["groups"]
+        group.update(note=PHISH) for gate in data["models"][0]["gates"] for group in gate["groups"]
     ],
     "a check left out": lambda data: checks(data).remove(find(data, RED)),
     "a rule renamed": on(RED, id="performance/recall:min@all"),
@@ -250,9 +258,7 @@ def test_whatever_check_is_left_out_is_an_error_that_blocks(honest, rule):
     report, _ = honest
     wanted = find(json.loads(report.model_dump_json()), rule)
     again, _ = forged(honest, change)
-    (missing,) = (
-        c for g in again.models[0].gates for c in g.checks if c.id == wanted["id"]
-    )
+    (missing,) = (c for g in again.models[0].gates for c in g.checks if c.id == wanted["id"])
     assert (missing.verdict, missing.effect) == ("error", "block")
     assert missing.limit == wanted["limit"]
     assert missing.reason == "It is declared by the rules, and is not in the report of the run."
@@ -291,9 +297,7 @@ CONTRADICTIONS = {
         "not that of its rate",
     ),
     "a rate of no count": (
-        lambda data: (
-            on("performance/accuracy:min", candidate=0.77777, baseline=None, delta=None)(data)
-        ),
+        on("performance/accuracy:min", candidate=0.77777, baseline=None, delta=None),
         "its rate is of no whole number",
     ),
     "confidence": (set_all(confidence=0.5), "its interval is at 0.5, and the rules ask for 0.95"),
@@ -331,7 +335,9 @@ def test_the_waivers_are_those_of_the_rules(honest, tmp_path):
     waiving, _ = of_folder(tmp_path / "model-gates.yml", on=DAY)
     again = rejudge(report, waiving, RUN, on=DAY)
     assert find(json.loads(again.model_dump_json()), RED)["effect"] == "none"
-    assert again.waivers == (f"{RED} until 2026-12-01 by @lead: labels are late, they say (expires in 5 days)",)
+    assert again.waivers == (
+        f"{RED} until 2026-12-01 by @lead: labels are late, they say (expires in 5 days)",
+    )
     expired = rejudge(report, waiving, RUN, on=date(2026, 12, 2))
     assert find(json.loads(expired.model_dump_json()), RED)["effect"] == "block"
 
@@ -342,9 +348,16 @@ def of_task(project, task):
     random = np.random.default_rng(5)
     if task == "regression":
         label = random.normal(50, 9, len(frame))
-        guess = {n: label + random.normal(0, s, len(frame)) for n, s in (("baseline", 3), ("candidate", 4))}
+        guess = {
+            n: label + random.normal(0, s, len(frame))
+            for n, s in (("baseline", 3), ("candidate", 4))
+        }
         files = {n: {"id": frame.id, "prediction": g} for n, g in guess.items()}
-        metrics = {"mae": {"max_rise": 2.0, "max": 5.0}, "max_error": {"max": 30.0}, "r2": {"min": 0.2}}
+        metrics = {
+            "mae": {"max_rise": 2.0, "max": 5.0},
+            "max_error": {"max": 30.0},
+            "r2": {"min": 0.2},
+        }
         metrics |= {"median_ae": {"max": 9.0, "max_rise": 3.0}}
     else:
         label = random.integers(0, 3, len(frame))
@@ -376,7 +389,9 @@ SETTINGS = {
         p.set("gates.performance.metrics.roc_auc", {"max_drop_from_anchor": 0.2}),
     ),
     "inferred": lambda p: p.set("gates.data-schema", {"infer": "baseline", "only_columns": True}),
-    "a candidate like the baseline": lambda p: p.write("candidate.parquet", p.table("baseline.parquet")),
+    "a candidate like the baseline": lambda p: p.write(
+        "candidate.parquet", p.table("baseline.parquet")
+    ),
     "multiclass": lambda p: of_task(p, "multiclass"),
     "regression": lambda p: of_task(p, "regression"),
     "a sketch": lambda p: (

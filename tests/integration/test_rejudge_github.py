@@ -105,7 +105,9 @@ def test_a_comment_tells_what_the_rules_of_the_base_make_of_the_numbers(github, 
     (page,) = github.bodies()
     assert "Model gate: income is blocked: " in page
     assert "Numbers are those of the pull request's own run, and nobody vouches for them" in page
-    line = "`models.income.gates.performance.metrics.roc_auc.min`: 0.88 → 0.01 proposed, not applied"
+    line = (
+        "`models.income.gates.performance.metrics.roc_auc.min`: 0.88 → 0.01 proposed, not applied"
+    )
     assert line in page
     assert "1 verdict of the run's report came out otherwise by these rules" in page
     assert "Reviewed by security" not in page
@@ -216,7 +218,9 @@ def test_no_rules_at_all_is_published(github, folder):
 
 def test_suites_and_waivers_come_from_the_base(github, folder):
     suite = {"expectations": [{"type": "expect_column_to_exist", "kwargs": {"column": "age"}}]}
-    config = CONFIG.replace(b"    gates:\n", b"    gates:\n      data-schema: {suite: s/suite.json}\n")
+    config = CONFIG.replace(
+        b"    gates:\n", b"    gates:\n      data-schema: {suite: s/suite.json}\n"
+    )
     waivers = (
         b"version: 1\nwaivers:\n- {rule: 'performance/roc_auc:min', reason: 'labels are late', "
         b"owner: '@lead', expires: 2000-01-01}\n"
@@ -227,7 +231,9 @@ def test_suites_and_waivers_come_from_the_base(github, folder):
     github.files[BASE, "model-gates.waivers.yml"] = waivers
     github.files[HEAD, "s/suite.json"] = b'{"expectations": []}'
     model = report().models[0]
-    schema = make_gate("data-schema", make_check("x/y", {"min": 1.0}, candidate=1.0, decide="point"))
+    schema = make_gate(
+        "data-schema", make_check("x/y", {"min": 1.0}, candidate=1.0, decide="point")
+    )
     rule = "data-schema/expect_column_to_exist:min@age"
     check = schema.checks[0].model_copy(update={"id": rule, "metric": "expect_column_to_exist"})
     schema = schema.model_copy(update={"checks": (check,)})

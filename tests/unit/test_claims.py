@@ -153,7 +153,10 @@ def test_waivers_are_told_by_rule_and_model():
 
 def test_a_suite_is_told_by_the_kinds_of_its_expectations():
     def suite(*kinds, **more):
-        return {"expectations": [{"type": k, "kwargs": {"n": i}} for i, k in enumerate(kinds)], **more}
+        return {
+            "expectations": [{"type": k, "kwargs": {"n": i}} for i, k in enumerate(kinds)],
+            **more,
+        }
 
     assert list(of_suite("s.json", suite("a", "b"), suite("a", "c"))) == [
         "`s.json`: 1 expectation removed or changed (`b`), not applied",
