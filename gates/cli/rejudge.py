@@ -104,5 +104,5 @@ def _run_info(environ: Mapping[str, str], asked: Untrusted, run: FinishedRun, ba
         started=bounded(run.started or datetime.now(UTC).isoformat(timespec="seconds")),
         config=bounded(asked.config, 2000),
         git=GitInfo(sha=run.head, base_sha=base),
-        ci=ci_info(environ),
+        ci=ci_info({**environ, "GITHUB_RUN_ID": str(run.run)}),
     )

@@ -1,19 +1,21 @@
 """`report --rejudge` in a `workflow_run` job, as its own process, against GitHub's own contract."""
 
+import io
 import json
 import os
-import subprocess
 import sys
-from pathlib import Path
+from contextlib import redirect_stderr, redirect_stdout
+from types import SimpleNamespace
 
 import pytest
 
+from gates.__main__ import _run
+from gates.cli import World
 from gates.report import MAX_BYTES, dump
 from tests import reports
 from tests.fake_github import BASE, HEAD, FakeGitHub
 from tests.reports import make_check, make_gate, make_model, make_report
 
-ROOT = Path(__file__).parents[2]
 CONFIG = b"""\
 version: 1
 models:
@@ -65,7 +67,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def followed(folder, github, to="github-comment", *, options=(), **run):
+def followed(folder, github, to="github-check", *, options=(), **run):
     """Judge the report anew in a job that follows a run."""
     event = {
         "id": 4242,
@@ -80,10 +82,7 @@ def followed(folder, github, to="github-comment", *, options=(), **run):
         **run,
     }
     (folder / "event.json").write_text(json.dumps({"workflow_run": event}))
-    command = [sys.executable, "-m", "gates", "report", "artifact", "--rejudge", "--to", to]
     environ = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(ROOT),
         "GITHUB_ACTIONS": "true",
         "GITHUB_API_URL": github.url,
         "GITHUB_EVENT_NAME": "workflow_run",
@@ -93,17 +92,35 @@ def followed(folder, github, to="github-comment", *, options=(), **run):
         "GITHUB_SERVER_URL": "https://github.com",
         "GITHUB_TOKEN": "ghs_secret",
     }
-    return subprocess.run(
-        [*command, *options], cwd=folder, env=environ, capture_output=True, text=True, check=False
-    )
+    stdout, stderr, argv = io.StringIO(), io.StringIO(), sys.argv
+    sys.argv = [
+        "model-gates",
+        "report",
+        str(folder / "artifact"),
+        "--rejudge",
+        "--to",
+        to,
+        *options,
+    ]
+    try:
+        with redirect_stdout(stdout), redirect_stderr(stderr):
+            code = _run(World(environ=environ))
+    finally:
+        sys.argv = argv
+    return SimpleNamespace(returncode=code, stdout=stdout.getvalue(), stderr=stderr.getvalue())
+
+
+def page_of(github):
+    """What a check run of ours says; unlike a comment it needs no second look, which takes time."""
+    return github.checks[-1]["output"]["summary"]
 
 
 def test_a_comment_tells_what_the_rules_of_the_base_make_of_the_numbers(github, folder):
     github.files[HEAD, "model-gates.yml"] = LAX
-    done = followed(folder, github)
+    done = followed(folder, github, "github-comment")
     assert (done.returncode, done.stderr) == (0, "comment: created\n")
     (page,) = github.bodies()
-    assert "Model gate: income is blocked: " in page
+    assert "## ❌ Model gate: `income` is blocked: ROC AUC is 0.800 (limit ≥ 0.88)" in page
     assert "Numbers are those of the pull request's own run, and nobody vouches for them" in page
     line = (
         "`models.income.gates.performance.metrics.roc_auc.min`: 0.88 → 0.01 proposed, not applied"
@@ -112,6 +129,7 @@ def test_a_comment_tells_what_the_rules_of_the_base_make_of_the_numbers(github, 
     assert "1 verdict of the run's report came out otherwise by these rules" in page
     assert "Reviewed by security" not in page
     assert BASE in page
+    assert "https://github.com/acme/credit/actions/runs/4242" in page
     assert "id=4242 attempt=2 started=2026-11-26T08:00:00Z" in page, "the run that was judged"
 
 
@@ -131,7 +149,7 @@ def test_what_contradicts_itself_is_published_as_a_refusal(github, folder):
     done = followed(folder, github)
     assert done.returncode == 5
     assert "the report of the run contradicts itself: its interval does not hold" in done.stderr
-    (page,) = github.bodies()
+    page = page_of(github)
     assert "no verdict was reached: refused for safety" in page
 
 
@@ -168,7 +186,7 @@ def test_what_is_no_report_is_published_as_a_refusal(github, folder, change, cod
     done = followed(folder, github)
     assert done.returncode == code
     assert said in done.stderr
-    assert "no verdict was reached" in github.bodies()[0]
+    assert "no verdict was reached" in page_of(github)
 
 
 @pytest.mark.parametrize(
@@ -202,18 +220,18 @@ def test_a_job_that_follows_no_run_is_told(github, folder):
 def test_the_first_rules_block_unless_the_base_lets_them_begin(github, folder):
     github.files = {(HEAD, "model-gates.yml"): LAX}
     assert followed(folder, github).returncode == 0
-    assert "the base commit has no rules yet" in github.bodies()[0]
+    assert "the base commit has no rules yet" in page_of(github)
     github.files[BASE, ".model-gates/bootstrap"] = b"model-gates.yml\n"
     assert followed(folder, github, run_attempt=3).returncode == 0
-    assert "the base commit has no rules yet" not in github.bodies()[0]
-    assert "lets it begin" in github.bodies()[0]
+    assert "the base commit has no rules yet" not in page_of(github)
+    assert "lets it begin" in page_of(github)
 
 
 def test_no_rules_at_all_is_published(github, folder):
     github.files = {}
     done = followed(folder, github)
     assert done.returncode == 2
-    assert "no verdict was reached" in github.bodies()[0]
+    assert "no verdict was reached" in page_of(github)
 
 
 def test_suites_and_waivers_come_from_the_base(github, folder):
@@ -271,13 +289,13 @@ def test_a_file_that_the_api_does_not_show_judges_nobody(github, folder):
     github.files[BASE, "model-gates.yml"] = b"#" * 1_100_000
     done = followed(folder, github)
     assert done.returncode == 4
-    assert "no plain file of at most 1 MB" in github.bodies()[0]
+    assert "no plain file of at most 1 MB" in page_of(github)
 
 
 def test_what_the_change_proposes_may_be_unreadable(github, folder):
     github.files[HEAD, "model-gates.yml"] = b"#" * 1_100_000
     assert followed(folder, github).returncode == 0
-    assert "what the change proposes can not be shown" in github.bodies()[0]
+    assert "what the change proposes can not be shown" in page_of(github)
 
 
 def test_every_story_may_be_believed_to_be_a_claim():
