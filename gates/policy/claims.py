@@ -99,8 +99,10 @@ def _of_rate(check: Check) -> str | None:
     rate = check.metric in _OVER_ALL_ROWS and check.verb in (Verb.MIN, Verb.MAX)
     if not rate or check.interval is None or check.candidate is None or check.n == 0:
         return None
+    if not 0.0 <= check.candidate <= 1.0:
+        return "its rate is none"
     hits = round(check.candidate * check.n)
-    if not 0 <= hits <= check.n or not _close(check.candidate, hits / check.n):
+    if not _close(check.candidate, hits / check.n):
         return "its rate is of no whole number of rows"
     ends = wilson(hits, check.n, confidence=check.confidence)
     if not all(_close(*pair) for pair in zip(check.interval, ends, strict=True)):

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
 from gates import __version__
 from gates.config import Gate, ModelConfig
@@ -52,6 +53,7 @@ _KINDS = {
     "bug": "it met a bug",
 }
 _HINT = "No run of Model Gates writes that: look at what the pull request runs."
+_MOST = {bool: 1, int: 10**15, float: 1e100}
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _TIME = re.compile(r"[0-9T:.Z+-]{10,40}")
 
@@ -62,6 +64,8 @@ def rejudge(report: Report, rules: Rules, run: RunInfo, *, on: date) -> Report:
     Raises Refused when it contradicts itself.
     """
     tool, info = ToolInfo(version=__version__), rules.info
+    if not _moderate(report.model_dump(mode="json")):
+        raise Refused("the report has a number that no run comes to", hint=_HINT)
     if report.error is not None and not report.models:
         error = _said(report.error)
         return Report(tool=tool, blocked=True, error=error, run=run, policy=info, claimed=True)
@@ -183,6 +187,15 @@ def _refuse_twins(what: str, names: Sequence[str]) -> None:
             where=bounded(twice[0]),
             hint=_HINT,
         )
+
+
+def _moderate(value: Any) -> bool:
+    """Return whether every number is one that arithmetic does not break on."""
+    if isinstance(value, dict):
+        return all(_moderate(one) for one in value.values())
+    if isinstance(value, list):
+        return all(_moderate(one) for one in value)
+    return not isinstance(value, int | float) or abs(value) <= _MOST[type(value)]
 
 
 def _missing(what: str) -> ErrorInfo:

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gates.decide import blocked
 from gates.errors import Refused
@@ -417,3 +419,69 @@ def test_whatever_the_settings_an_honest_report_comes_back(project, setting):
     again = rejudge(report, rules, RUN, on=DAY)
     assert told(again) == told(report)
     assert again.policy.changes == ()
+
+
+PIECES = (
+    None,
+    True,
+    0,
+    -1,
+    10**14,
+    10**400,
+    1e99,
+    -1e300,
+    "",
+    "pass",
+    "error",
+    "\u202e`|<!--",
+    [],
+    {},
+)
+
+
+def places(value, path=()):
+    """Every place in a report."""
+    yield path
+    below = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
+    for key, one in below:
+        yield from places(one, (*path, key))
+
+
+@given(data=st.data())
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_written_it_is_judged_or_refused(honest, data):
+    """Never a crash, never more than the rules allow: what is red by its numbers stays red."""
+    report, rules = honest
+    raw = json.loads(report.model_dump_json(by_alias=True))
+    raw["models"][0]["portrait"] = {}  # its thousands of points would hide all else
+    everywhere = list(places(raw))
+    for _ in range(data.draw(st.integers(1, 3))):
+        path = data.draw(st.sampled_from(everywhere))
+        node = raw
+        try:
+            for key in path[:-1]:
+                node = node[key]
+            if path:
+                node[path[-1]] = copy.deepcopy(data.draw(st.sampled_from(PIECES)))
+        except (KeyError, IndexError, TypeError):
+            continue
+    try:
+        edited = load(json.dumps(raw).encode())
+    except ValueError:
+        return
+    try:
+        again = rejudge(edited, rules, RUN, on=DAY)
+    except Refused:
+        return
+    asked = {c.id for g in report.models[0].gates for c in g.checks if not c.slice}
+    got = {c.id for m in again.models for g in m.gates for c in g.checks}
+    broken = again.error or any(g.error for m in again.models for g in m.gates)
+    assert broken or asked <= got
+    assert again.blocked
+    assert "nobody vouches" in render(again)
