@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gates.errors import InputError, Refused
+from gates.errors import InputError
 
 if TYPE_CHECKING:
     from gates.report import Report
@@ -21,8 +21,8 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 
 def read(path: Path) -> Report:
     """Return the report in a file, or in a folder that holds nothing else.
 
-    Raises Refused for a link, a pipe, a device, or a folder with more in it; InputError for what
-    is not there, is too large or is no report of our schema.
+    Raises InputError for a link, a pipe, a device, a folder with more in it, and for what is not
+    there, is too large or is no report of our schema.
     """
     from pydantic import ValidationError
 
@@ -31,7 +31,7 @@ def read(path: Path) -> Report:
     if path.is_dir() and not path.is_symlink():
         names = [one.name for one in islice(path.iterdir(), 2)]
         if names != [NAME]:
-            raise Refused(
+            raise InputError(
                 f"this folder holds something else than one `{NAME}`",
                 where=str(path),
                 hint=f"Hand on the report alone, as `{NAME}`.",
@@ -61,7 +61,7 @@ def _bytes(path: Path, most: int) -> bytes:
                     return file.read(most + 1)
     except OSError as error:
         raise InputError(f"cannot read the report: {error.strerror}", where=str(path)) from error
-    raise Refused(
+    raise InputError(
         "this is a link, a pipe or a device, and no plain file",
         where=str(path),
         hint="Hand on the report itself.",

@@ -46,8 +46,9 @@ def proposed(what: Proposed) -> Iterator[str]:
 
 def _config(what: Proposed) -> Iterator[str]:
     def lines() -> Iterator[str]:
-        _, source = config.load(what.path, shown=what.path.name)
+        source = yaml_source.load(what.path, shown=what.path.name)
         yield from of_config(what.base.data, source.data)
+        config.validate(source)
 
     if not _there(what.path):
         yield f"`{what.path.name}`: removed, not applied"
@@ -59,10 +60,10 @@ def _waivers(what: Proposed) -> Iterator[str]:
     base, here = (folder / WAIVERS_NAME for folder in (what.into.parent, what.path.parent))
 
     def lines() -> Iterator[str]:
-        if _there(here):
-            waivers.load(here, on=what.on, shown=WAIVERS_NAME)
         both = (yaml_source.load(one).data if _there(one) else {} for one in (base, here))
         yield from of_waivers(*both)
+        if _there(here):
+            waivers.load(here, on=what.on, shown=WAIVERS_NAME)
 
     yield from _said(f"the waivers `{WAIVERS_NAME}`", lines)
 
@@ -89,7 +90,7 @@ def _stores(model: str, base: Store, here: Store) -> Iterator[str]:
 def _said(what: str, lines: Callable[[], Iterator[str]]) -> Iterator[str]:
     """Yield the lines, or why there are none to tell: what is proposed decides nothing."""
     try:
-        yield from list(lines())
+        yield from lines()
     except GatesError as error:
         place = f" ({error.where})" if error.where else ""
         yield f"{what} as proposed can not be used, and is not applied: {error.message}{place}"

@@ -169,22 +169,22 @@ def pipe(path):
 
 
 ARTIFACTS = {
-    "nothing": (lambda path: path.unlink(), 5, "something else than one"),
-    "no folder": (lambda path: (path.unlink(), path.parent.rmdir()), 3, "cannot read the report"),
-    "too large": (huge, 3, "larger than"),
-    "no report": (lambda path: path.write_text('{"schema": 1}'), 3, "not a report of schema 1"),
-    "a link": (link, 5, "a link, a pipe or a device"),
-    "a pipe": (pipe, 5, "a link, a pipe or a device"),
-    "two files": (lambda path: (path.parent / "x.py").touch(), 5, "something else than one"),
-    "another name": (lambda path: path.rename(path.parent / "x.json"), 5, "something else than"),
+    "nothing": (lambda path: path.unlink(), "something else than one"),
+    "no folder": (lambda path: (path.unlink(), path.parent.rmdir()), "cannot read the report"),
+    "too large": (huge, "larger than"),
+    "no report": (lambda path: path.write_text('{"schema": 1}'), "not a report of schema 1"),
+    "a link": (link, "a link, a pipe or a device"),
+    "a pipe": (pipe, "a link, a pipe or a device"),
+    "two files": (lambda path: (path.parent / "x.py").touch(), "something else than one"),
+    "another name": (lambda path: path.rename(path.parent / "x.json"), "something else than"),
 }
 
 
-@pytest.mark.parametrize(("change", "code", "said"), ARTIFACTS.values(), ids=ARTIFACTS)
-def test_what_is_no_report_is_published_as_a_refusal(github, folder, change, code, said):
+@pytest.mark.parametrize(("change", "said"), ARTIFACTS.values(), ids=ARTIFACTS)
+def test_what_is_no_report_is_published_as_a_refusal(github, folder, change, said):
     change(folder / "artifact/report.json")
     done = followed(folder, github)
-    assert done.returncode == code
+    assert done.returncode == 3
     assert said in done.stderr
     assert "no verdict was reached" in page_of(github)
 
