@@ -160,12 +160,12 @@ class Config(Model):
         )
 
 
-def load(path: Path) -> tuple[Config, yaml_source.Source]:
-    """Return the configuration in a file, and the text it came from.
+def load(path: Path, *, shown: str | None = None) -> tuple[Config, yaml_source.Source]:
+    """Return the configuration in a file, and the text it came from; `shown` is its name.
 
     Raises ConfigError with file, line, column and key path for everything that is wrong with it.
     """
-    source = yaml_source.load(path)
+    source = yaml_source.load(path, shown=shown)
     return validate(source), source
 
 

@@ -22,6 +22,7 @@ from gates.report import (
     Mode,
     ModelReport,
     OnInconclusive,
+    PolicyInfo,
     Report,
     RunInfo,
     ToolInfo,
@@ -52,13 +53,14 @@ def settle(result: GateResult) -> GateResult:
     return result.model_copy(update={"checks": tuple(checks), "verdict": verdict})
 
 
-def blocked(models: Sequence[ModelReport]) -> bool:
-    """Return whether a run is blocked: by an effect, an error, or for want of any decision."""
+def blocked(models: Sequence[ModelReport], policy: PolicyInfo | None = None) -> bool:
+    """Return whether a run is blocked: by an effect, an error, its policy, or for want of any."""
     gates = [gate for model in models for gate in model.gates]
     checks = [check for gate in gates for check in gate.checks]
     decided = any(check.verdict is not Verdict.SKIPPED for check in checks)
     return (
         not decided
+        or (policy is not None and policy.blocks)
         or any(model.error or not model.gates for model in models)
         or any(gate.error or not gate.checks for gate in gates)
         or any(check.effect is Effect.BLOCK for check in checks)

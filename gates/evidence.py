@@ -133,7 +133,8 @@ class Evidence:
     """What a gate may look at; arrays have one entry per row, in the order of the joined table.
 
     `anchor` is the same evidence once more, as it is held against the anchor. `artifact` are the
-    candidate's own files, where the configuration names them.
+    candidate's own files, where the configuration names them. What belongs to the rules, such as a
+    suite, stands below `policy_root`, where that is not `root`, the data's.
     """
 
     root: Path
@@ -154,6 +155,7 @@ class Evidence:
     comparison: Comparison = Comparison.NONE
     anchor: Evidence | None = None
     artifact: Manifest | None = None
+    policy_root: Path | None = None
 
     @property
     def rows(self) -> int:

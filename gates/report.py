@@ -417,11 +417,21 @@ class RunInfo(Model):
 
 
 class PolicyInfo(Model):
-    """Which rules the candidate was held to."""
+    """Which rules the candidate was held to, and what it proposes to change in them.
+
+    `bootstrap` is a change that brings the first rules there are: it is judged by its own, and
+    blocked all the same unless the base commit allowed it to begin.
+    """
 
     source: Literal["worktree", "base", "bootstrap"] = "worktree"
     digest: Digest
+    bootstrap_allowed: bool = False
     changes: tuple[Text, ...] = ()
+
+    @property
+    def blocks(self) -> bool:
+        """Return whether nothing that is judged by these rules may pass."""
+        return self.source == "bootstrap" and not self.bootstrap_allowed
 
 
 class ToolInfo(Model):
@@ -443,6 +453,8 @@ class Report(Model):
     models: tuple[ModelReport, ...] = ()
     policy: PolicyInfo | None = None
     waivers: tuple[Text, ...] = ()
+    # The numbers are those of a run that nobody vouches for; all else was derived from them anew.
+    claimed: bool = False
 
     @property
     def exit_code(self) -> int:

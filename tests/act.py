@@ -61,7 +61,11 @@ def run_act(program, repository, actions, *options, inputs=None):
     kept, event, log = place / "kept", place / "event.json", place / "act.log"
     kept.mkdir()
     sha = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=repository, text=True).strip()
-    refs = {"number": 17, "head": {"ref": "candidate", "sha": sha}, "base": {"ref": "main"}}
+    refs = {
+        "number": 17,
+        "head": {"ref": "candidate", "sha": sha},
+        "base": {"ref": "main", "sha": sha},
+    }
     name, said = "pull_request", {"pull_request": refs}
     if inputs is not None:
         name, said = "workflow_dispatch", {"inputs": inputs}

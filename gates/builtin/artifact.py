@@ -10,18 +10,32 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field, StrictStr
 
 from gates.artifacts.formats import Format
+from gates.builtin.declared import Declared
 from gates.builtin.scanners import Scanner, opinion
 from gates.errors import InputError, Refused
 from gates.limits import Limit, Positive, Problem
-from gates.report import Check, Decide, GateResult, Mode, Model, OnInconclusive, Task, Verb, bounded
+from gates.report import (
+    Check,
+    Decide,
+    Family,
+    GateResult,
+    Mode,
+    Model,
+    OnInconclusive,
+    Task,
+    Verb,
+    bounded,
+)
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gates.artifacts.budget import Budget
     from gates.artifacts.dtypes import Global
     from gates.artifacts.manifest import File, Manifest
     from gates.artifacts.sniff import Content
     from gates.builtin.stored import Compared
-    from gates.evidence import Evidence
+    from gates.evidence import Evidence, Policy
 
 _MIB = 1 << 20
 _MOST_NAMES = 12
@@ -108,6 +122,22 @@ class Artifact(Model):
     def compared(self, evidence: Evidence) -> Iterator[Compared]:  # noqa: ARG002  as `problems`
         """Yield nothing: no model's output is looked at."""
         return iter(())
+
+    def declared(self, policy: Policy, root: Path) -> Iterator[Declared]:  # noqa: ARG002  asked alike
+        """Yield the three questions, which no file changes."""
+        asked = {"untrusted_globals": 0.0, "unlisted_formats": 0.0, "size_mib": self.max_size_mib}
+        for metric, bound in asked.items():
+            yield Declared(
+                gate=self.gate,
+                metric=metric,
+                verb=Verb.MAX,
+                bound=bound,
+                family=Family.OVERALL,
+                decide=Decide.POINT,
+                mode=self.mode or policy.mode,
+                on_inconclusive=self.on_inconclusive or policy.on_inconclusive,
+                of_rows=False,
+            )
 
     def judge(self, evidence: Evidence) -> GateResult:
         """Read every file of the artifact.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, StrictInt, StrictStr
 
 from gates.builtin.checks import Numbers, Rule, check, measure_part, pair_numbers
+from gates.builtin.declared import Declared, Spot, declared
 from gates.builtin.parted import Parted, group_rates
 from gates.builtin.stored import Compared
 from gates.limits import (
@@ -35,9 +37,12 @@ from gates.stats.catalogue import (
 )
 
 if TYPE_CHECKING:
-    from gates.evidence import Evidence
+    from pathlib import Path
+
+    from gates.evidence import Evidence, Policy
 
 
+_GROUP_SIZE = "group_size"
 _NAMED = 10  # of the groups that were not judged; the table has all
 
 
@@ -107,6 +112,18 @@ class Fairness(Policies):
             reach = span(rate, found.spread if found else None) if rate else (None, None)
             yield from limits_at(("metrics", name), limits.given(), reach)
 
+    def declared(self, policy: Policy, root: Path) -> Iterator[Declared]:  # noqa: ARG002  asked alike
+        """Yield every question that these options alone tell of."""
+        for spec in self.sensitive:
+            columns = tuple(map(bounded, (spec,) if isinstance(spec, str) else spec))
+            for name, limits in self.metrics.items():
+                spot = _spot(columns, by_group=disparity(name) is None)
+                asked = (self.gate, name), limits.given(), (limits, self), policy
+                yield from declared(*asked, spot)
+            size = (self.gate, _GROUP_SIZE), {Verb.MIN: float(self.min_group)}, (self,), policy
+            at = replace(_spot(columns, by_group=True), each=(), place=",".join(columns))
+            yield from (replace(one, rare=True) for one in declared(*size, at))
+
     def compared(self, evidence: Evidence) -> Iterator[Compared]:
         """Yield what is measured of the baseline: every rate in every group."""
         for spec in self.sensitive:
@@ -166,7 +183,7 @@ class Fairness(Policies):
         )
         rule = Rule(
             gate=self.gate,
-            metric="group_size",
+            metric=_GROUP_SIZE,
             # Never of all rows: what cannot be told of a group is undecided, and no error.
             family=Family.SLICES if len(parted.columns) == 1 else Family.INTERSECTIONS,
             place=parted.place,
@@ -226,6 +243,16 @@ class Fairness(Policies):
             pair = measure_part(group, name, beta=limits.beta or 1.0)
             for verb, bound in limits.given().items():
                 yield check(evidence, rule, verb, bound, pair_numbers(evidence, pair, verb))
+
+
+def _spot(columns: tuple[str, ...], *, by_group: bool) -> Spot:
+    """Return where a sensitive set is asked about: in each group, or between them."""
+    single = len(columns) == 1
+    if by_group:
+        family = Family.SLICES if single else Family.INTERSECTIONS
+        return Spot(family=family, each=columns, sensitive=columns)
+    family = Family.OVERALL if single else Family.INTERSECTIONS
+    return Spot(family=family, place=",".join(columns), sensitive=columns)
 
 
 def _metric_problems(task: Task, name: str, limits: FairnessLimits) -> Iterator[Problem]:

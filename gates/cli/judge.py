@@ -5,25 +5,47 @@ from __future__ import annotations
 import platform
 import shutil
 import sys
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gates.cli.crash import write_debug
 from gates.cli.evidence import discard_evidence, write_evidence
-from gates.errors import ConfigError, GatesError, InputError
+from gates.errors import ConfigError, GatesError
 from gates.yaml_source import suggestion
 
 if TYPE_CHECKING:
+    from gates.cli.publish import Choice
+    from gates.policy.rules import Rules
     from gates.report import ErrorInfo, Report, RunInfo
-    from gates.waivers import Waiver
 
 ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", help="The configuration file.", show_default=True)
 ]
+
+
+class PolicyFrom(StrEnum):
+    """Where the rules are read from."""
+
+    AUTO = "auto"
+    BASE = "base"
+    WORKTREE = "worktree"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What `run` was asked to judge, and by whose rules."""
+
+    config: Path
+    models: tuple[str, ...]
+    gates: tuple[str, ...]
+    policy: PolicyFrom
+    base: str | None
 
 
 class Format(StrEnum):
@@ -52,12 +74,21 @@ def run(
     github: Annotated[
         bool, typer.Option("--github", help="Write step outputs and the job summary.")
     ] = False,
+    policy: Annotated[
+        PolicyFrom,
+        typer.Option(help="Whose rules apply; auto: on a pull request the base commit's."),
+    ] = PolicyFrom.AUTO,
+    base: Annotated[
+        str | None, typer.Option(help="The base commit, where the event does not say.")
+    ] = None,
 ) -> None:
     """Run the gates and exit with 0 (not blocked) or 1 (blocked)."""
     from reporters.render.escape import plain
 
     discard_evidence(out)
-    report = _report(ctx, config, tuple(model or ()), tuple(gate or ()))
+    asked = Asked(config, tuple(model or ()), tuple(gate or ()), policy, base)
+    with TemporaryDirectory(prefix="model-gates-") as folder:
+        report = _report(ctx, asked, Path(folder))
     paths = _write(report, out)
     write_evidence(ctx.obj.environ, report, out, gates=tuple(gate or ()))
     typer.echo(_rendered(report, format.value), nl=False)
@@ -103,76 +134,83 @@ def report(
     template: Annotated[
         Path | None, typer.Option(help="A template that replaces blocks of the Markdown.")
     ] = None,
+    rejudge: Annotated[
+        bool,
+        typer.Option(
+            "--rejudge", help="In a `workflow_run` job: take its numbers, and judge them anew."
+        ),
+    ] = False,
+    config: Annotated[
+        Path, typer.Option("--config", "-c", help="For --rejudge: as the repository has it.")
+    ] = Path("model-gates.yml"),
+    model: Annotated[
+        list[str] | None, typer.Option(help="For --rejudge: the models that were judged.")
+    ] = None,
+    gate: Annotated[
+        list[str] | None, typer.Option(help="For --rejudge: the gates that were run.")
+    ] = None,
 ) -> None:
     """Render or publish a report.json; exit with 0 whatever its verdict."""
-    found = _read(file)
-    override = None if template is None else _override(template, to)
+    from gates.cli.publish import Choice
+    from gates.cli.reading import read
+
+    choice = Choice(
+        when=comment.value,
+        slug=slug,
+        pull=pull_request,
+        author=author,
+        require_post=require_post,
+        override=None if template is None else _override(template, to),
+    )
+    if not rejudge:
+        _show(ctx.obj.environ, read(file), to, choice)
+        return
+    from gates.cli.rejudge import Untrusted, rejudged
+
+    untrusted = Untrusted(file, config, tuple(model or ()), tuple(gate or ()))
+    again = rejudged(ctx.obj.environ, untrusted)
+    if again.report is None:
+        typer.echo(f"nothing was judged: {again.skipped}", err=True)
+        return
+    _show(ctx.obj.environ, again.report, to, replace(choice, pull=again.pull))
+    if again.error is not None:
+        raise again.error
+
+
+def _show(environ: dict[str, str], found: Report, to: str, choice: Choice) -> None:
+    """Print a report, or publish it."""
     if to == "sarif":
         from gates.cli.publish import rule_lines
         from reporters.render import sarif
 
-        typer.echo(sarif.render(found, lines=rule_lines(ctx.obj.environ, found)), nl=False)
+        typer.echo(sarif.render(found, lines=rule_lines(environ, found)), nl=False)
         return
     if not to.startswith("github-"):
-        typer.echo(_rendered(found, to, override), nl=False)
+        typer.echo(_rendered(found, to, choice.override), nl=False)
         return
-    from gates.cli.publish import Choice, publish, summarise
-    from reporters.publish.place import When
+    from gates.cli.publish import publish, summarise
     from reporters.publish.registry import PUBLISHERS
 
     if to == "github-summary":
-        page = _rendered(found, to, override)
-        summarise(ctx.obj.environ, page, require_post=require_post)
+        page = _rendered(found, to, choice.override)
+        summarise(environ, page, require_post=choice.require_post)
     elif to in PUBLISHERS:
-        choice = Choice(
-            when=When(comment),
-            slug=slug,
-            pull=pull_request,
-            author=author,
-            require_post=require_post,
-            override=override,
-        )
-        publish(ctx.obj.environ, found, to, choice)
+        publish(environ, found, to, choice)
     else:
         raise _unknown(to)
 
 
-def _read(file: Path) -> Report:
-    """Return the report in a file, of bounded size and of our schema."""
-    from pydantic import ValidationError
-
-    from gates.report import MAX_BYTES, load
-
-    try:
-        with file.open("rb") as opened:
-            raw = opened.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise InputError(f"cannot read the report: {error.strerror}", where=str(file)) from error
-    if len(raw) > MAX_BYTES:
-        raise InputError(f"larger than {MAX_BYTES:,} bytes: not a report", where=str(file))
-    try:
-        return load(raw)
-    except ValidationError as error:
-        raise InputError(
-            f"not a report of schema 1: {error.error_count()} problem(s)",
-            where=str(file),
-            hint="`model-gates run --out DIR` writes DIR/report.json.",
-        ) from error
-
-
-def _report(
-    ctx: typer.Context, path: Path, models: tuple[str, ...], gates: tuple[str, ...]
-) -> Report:
-    from gates.config import load, select
+def _report(ctx: typer.Context, asked: Asked, folder: Path) -> Report:
+    from gates.config import select
     from gates.decide import refused
-    from gates.report import PolicyInfo
 
-    info = _run_info(ctx.obj.environ, path)
+    info = _run_info(ctx.obj.environ, asked.config)
     today = datetime.fromisoformat(info.started).date()
     try:
-        config, source = load(path)
-        config = select(config, models, gates)
-        waivers = _waivers(path.parent, today)
+        commit = _base(ctx.obj.environ, asked)
+        info = info.model_copy(update={"git": info.git.model_copy(update={"base_sha": commit})})
+        rules = _rules(asked.config, commit, folder, today)
+        config = select(rules.config, asked.models, asked.gates)
     except GatesError as error:
         return refused(error, info)
     # Only now: a configuration that is wrong is refused before any data library is loaded.
@@ -182,24 +220,51 @@ def _report(
     return judge(
         Run(
             config=config,
-            root=path.parent,
-            policy=PolicyInfo(digest=source.digest),
+            root=asked.config.parent,
+            policy_root=rules.root,
+            policy=rules.info,
             info=info,
             progress=_progress,
             on_crash=lambda error: write_debug(ctx.obj.debug, error),
             on_output=_show_output,
-            waivers=waivers,
+            waivers=rules.waivers,
             day=today,
         )
     )
 
 
-def _waivers(folder: Path, today: date) -> tuple[Waiver, ...]:
-    """Return the waivers beside the configuration, if there is such a file."""
-    from gates.waivers import WAIVERS_NAME, load
+def _base(environ: dict[str, str], asked: Asked) -> str | None:
+    """Return the commit whose rules apply; None for those of the work tree."""
+    from gates.github.context import proposal
 
-    path = folder / WAIVERS_NAME
-    return load(path, on=today) if path.exists() or path.is_symlink() else ()
+    change = proposal(environ)
+    if asked.policy is PolicyFrom.WORKTREE:
+        return None
+    if change is None and asked.base is None:
+        if asked.policy is PolicyFrom.AUTO:
+            return None
+        raise ConfigError(
+            "nothing says which commit is the base",
+            where="--policy base",
+            hint="Name it, such as `--base origin/main`.",
+        )
+    from gates.policy.base import commit_named, commit_of, located
+
+    repository, _ = located(asked.config)
+    if asked.base is not None:
+        return commit_named(repository, asked.base)
+    assert change is not None  # noqa: S101  (else a base was named)
+    return commit_of(repository, change)
+
+
+def _rules(config: Path, commit: str | None, folder: Path, today: date) -> Rules:
+    if commit is None:
+        from gates.policy.rules import of_folder
+
+        return of_folder(config, on=today)[0]
+    from gates.policy.base import rules_of_base
+
+    return rules_of_base(config, commit, folder, on=today)
 
 
 def _run_info(environ: dict[str, str], config: Path) -> RunInfo:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gates.attestation import MAX_PLACE, Origin
-from gates.errors import EnvironmentFault
+from gates.errors import EnvironmentFault, Refused
 from gates.report import CiInfo, GitInfo, bounded
 
 PUBLIC_API = "https://api.github.com"
@@ -37,6 +37,15 @@ _HEADS = (
     ("workflow_run", "head_sha"),
     ("merge_group", "head_sha"),
 )
+# The events about a change that is not merged yet, and where they have its head and its base.
+_OF_PULL = (("pull_request", "head", "sha"), ("pull_request", "base", "sha"))
+_PROPOSALS = {
+    "pull_request": _OF_PULL,
+    "pull_request_review": _OF_PULL,
+    "pull_request_review_comment": _OF_PULL,
+    "merge_group": (("merge_group", "head_sha"), ("merge_group", "base_sha")),
+}
+_OF_RUN = (("head_branch",), ("head_repository", "owner", "login"), ("event",))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +59,15 @@ class Job:
     attempt: int = 0
     head: str | None = None
     pull: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Proposal:
+    """A change that is not merged yet: its head, its base, and GitHub's merge of the two."""
+
+    head: str
+    base: str
+    merge: str | None = None
 
 
 def in_actions(environ: Mapping[str, str]) -> bool:
@@ -109,14 +127,16 @@ def job(environ: Mapping[str, str], *, pull: int | None = None) -> Job:
             hint="Publish from a GitHub Actions job, or set GITHUB_REPOSITORY=owner/name.",
         )
     event = _event(environ.get("GITHUB_EVENT_PATH"))
+    # What a job tells of the run that it follows is as old as that run.
+    run, attempt = (_at(event, "workflow_run", key) for key in ("id", "run_attempt"))
     shas = (*(_at(event, *path) for path in _HEADS), environ.get("GITHUB_SHA"))
     return Job(
         repository=repository,
         api=environ.get("GITHUB_API_URL") or PUBLIC_API,
         url=_run_url(environ),
-        run=_number(environ.get("GITHUB_RUN_ID")) or 0,
-        attempt=_number(environ.get("GITHUB_RUN_ATTEMPT")) or 0,
-        head=next((sha for sha in shas if isinstance(sha, str) and _SHA.fullmatch(sha)), None),
+        run=_number(run or environ.get("GITHUB_RUN_ID")) or 0,
+        attempt=_number(attempt or environ.get("GITHUB_RUN_ATTEMPT")) or 0,
+        head=next((sha for found in shas if (sha := _commit(found))), None),
         pull=pull or _number(_at(event, "pull_request", "number")),
     )
 
@@ -128,6 +148,77 @@ def _may_be_a_forks(environ: Mapping[str, str], event: Any) -> bool:
         return False
     source, here = _at(event, *path), environ.get("GITHUB_REPOSITORY", "")
     return not isinstance(source, str) or source.casefold() != here.casefold()
+
+
+def proposal(environ: Mapping[str, str]) -> Proposal | None:
+    """Return the change that this job is about, or None where it is about what is merged already.
+
+    Raises Refused for an event that runs a stranger's change with the rights of the repository,
+    EnvironmentFault where the event does not say what the change is.
+    """
+    if not in_actions(environ):
+        return None
+    name = environ.get("GITHUB_EVENT_NAME", "")
+    if name == "pull_request_target":
+        raise Refused(
+            "`pull_request_target` gives the code of a pull request the rights of the repository",
+            where="GITHUB_EVENT_NAME",
+            hint="Judge on `pull_request`, and publish in a `workflow_run` job.",
+        )
+    if name not in _PROPOSALS:
+        return None
+    event, (head, base) = _event(environ.get("GITHUB_EVENT_PATH")), _PROPOSALS[name]
+    found = _commit(_at(event, *head)), _commit(_at(event, *base))
+    if found[0] is None or found[1] is None:
+        raise EnvironmentFault(
+            f"the event `{name}` does not say which commits it is about",
+            where="GITHUB_EVENT_PATH",
+            hint="Name the base commit with `--policy base --base SHA`.",
+        )
+    return Proposal(head=found[0], base=found[1], merge=_commit(environ.get("GITHUB_SHA")))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FinishedRun:
+    """The run of another workflow that a `workflow_run` job follows, as GitHub states it.
+
+    The branch is the head's, in a repository of `owner`, which may be a fork.
+    """
+
+    run: int
+    attempt: int
+    head: str
+    branch: str
+    owner: str
+    event: str
+    started: str = ""
+
+
+def finished_run(environ: Mapping[str, str]) -> FinishedRun:
+    """Return the run that this job follows. EnvironmentFault where it follows none."""
+    found = _at(_event(environ.get("GITHUB_EVENT_PATH")), "workflow_run")
+    run, head = _number(_at(found, "id")), _commit(_at(found, "head_sha"))
+    texts = [_at(found, *path) for path in _OF_RUN]
+    if run is None or head is None or not all(isinstance(text, str) and text for text in texts):
+        raise EnvironmentFault(
+            "the event does not say which run is to be judged",
+            where="GITHUB_EVENT_PATH",
+            hint="Judge a report anew in a job `on: workflow_run`.",
+        )
+    started = _at(found, "run_started_at")
+    return FinishedRun(
+        run=run,
+        attempt=_number(_at(found, "run_attempt")) or 0,
+        head=head,
+        branch=texts[0],
+        owner=texts[1],
+        event=texts[2],
+        started=started if isinstance(started, str) else "",
+    )
+
+
+def _commit(value: Any) -> str | None:
+    return value if isinstance(value, str) and _SHA.fullmatch(value) else None
 
 
 def _run_url(environ: Mapping[str, str]) -> str | None:

@@ -16,6 +16,11 @@ KINDS = {
     "refused": "refused for safety",
     "bug": "a bug in Model Gates",
 }
+NO_RULES: Said = ("blocked, whatever it found: the base commit has no rules yet to judge by",)
+CLAIMED = (
+    "Numbers are those of the pull request's own run, and nobody vouches for them; rules and "
+    "verdicts are made from the base commit. They are recomputed in the merge queue."
+)
 _MAX_REASON = 160
 _SIGNS = {Verb.MIN: "≥ ", Verb.MAX: "≤ "}
 
@@ -34,6 +39,8 @@ def headline(report: Report) -> tuple[Tone, Said]:
 
 def _blocked(report: Report) -> tuple[Tone, Said]:
     blocked = [model for model in report.models if _blocks(model)] or list(report.models)
+    if report.policy is not None and report.policy.blocks and not _blocks(blocked[0]):
+        return Tone.FAIL, NO_RULES
     first = min(blocked, key=lambda model: _main_tone(model).rank)
     reason = _main_reason(first)
     if len(blocked) > 1:

@@ -22,7 +22,7 @@ from reporters.render.causes import causes
 from reporters.render.escape import Name, Said
 from reporters.render.flips import FlipTable, flip_table
 from reporters.render.groups import GroupTable, group_tables
-from reporters.render.headline import headline, not_run
+from reporters.render.headline import CLAIMED, headline, not_run
 from reporters.render.rows import Row, headers, open_rows, passing_rows
 from reporters.render.since import State, changes, state_of, written
 from reporters.render.template import MARKER, PAGE, drawn, overridden, sandboxed, too_long
@@ -109,9 +109,10 @@ def render(
 ) -> str:
     """Return the report as Markdown, cut to what its place takes.
 
-    `budget` is in bytes of UTF-8. `marker` tells apart the comments of several runs on one pull request. With a `memory` the page
-    says what changed since the last one, and carries what the next one needs. `override` is the
-    text of a template that replaces named blocks. ConfigError when that cannot be used.
+    `budget` is in bytes of UTF-8. `marker` tells apart the comments of several runs on one pull
+    request. With a `memory` the page says what changed since the last one, and carries what the
+    next one needs. `override` is the text of a template that replaces named blocks. ConfigError
+    when that cannot be used.
     """
     sections = sorted(map(_section, report.models), key=lambda section: section.tone.rank)
     template = _template() if override is None else overridden(_environment(), override)
@@ -267,7 +268,7 @@ def _why(model: ModelReport, rows: list[Row]) -> list[tuple[Row, list[Said]]]:
 def _environment() -> SandboxedEnvironment:
     """Return an environment whose templates escape whatever they are given."""
     environment = sandboxed()
-    environment.globals |= {"symbols": _SYMBOLS, "plural": figures.plural}
+    environment.globals |= {"CLAIMED": CLAIMED, "symbols": _SYMBOLS, "plural": figures.plural}
     environment.globals |= {"short_list": SHORT_LIST}
     environment.filters["short"] = words.short
     return environment

@@ -232,7 +232,7 @@ def test_every_problem_has_its_place(folder):
 
 REPORTS = {
     "missing.json": "missing.json: cannot read the report: No such file or directory",
-    ".": ".: cannot read the report: Is a directory",
+    ".": ".: this folder holds something else than one `report.json`",
     "report.json/x": "cannot read the report: Not a directory",
     "huge.json": "huge.json: larger than 8,388,608 bytes: not a report",
     "cut.json": "cut.json: not a report of schema 1",
@@ -254,7 +254,7 @@ def test_a_report_without_an_end_is_not_read_to_its_end(folder):
     limited = ["sh", "-c", 'ulimit -v 2000000 && exec "$@"', "sh"]
     done = start(folder, "report", "/dev/zero", before=limited)
     assert done.returncode == 3
-    assert "not a report" in done.stderr
+    assert "a device, and no plain file" in done.stderr
 
 
 def test_a_renderer_that_is_not_there_exits_with_2(folder):

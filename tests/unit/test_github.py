@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gates.attestation import Origin
-from gates.errors import EnvironmentFault
+from gates.errors import EnvironmentFault, Refused
 from gates.github.commands import (
     command,
     escape_data,
@@ -17,12 +17,15 @@ from gates.github.commands import (
 )
 from gates.github.context import (
     Job,
+    Proposal,
     ci_info,
     default_branch,
+    finished_run,
     git_info,
     in_actions,
     job,
     origin,
+    proposal,
 )
 from gates.report import CiInfo, GitInfo
 from tests.hostile import HOSTILE
@@ -137,6 +140,72 @@ def test_a_job_without_an_event_stands_at_its_commit():
 def test_of_an_event_only_numbers_and_commits_are_taken(tmp_path, event, pull, head):
     found = job(with_event(tmp_path, event))
     assert (found.pull, found.head) == (pull, head or JOB["GITHUB_SHA"])
+
+
+BASE = "b" * 40
+PULL = {"pull_request": {"head": {"sha": SHA}, "base": {"sha": BASE}}}
+
+
+@pytest.mark.parametrize(
+    ("name", "event"),
+    [
+        ("pull_request", PULL),
+        ("pull_request_review", PULL),
+        ("pull_request_review_comment", PULL),
+        ("merge_group", {"merge_group": {"head_sha": SHA, "base_sha": BASE}}),
+    ],
+)
+def test_a_change_that_is_not_merged_has_a_head_and_a_base(tmp_path, name, event):
+    here = with_event(tmp_path, event) | {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": name}
+    assert proposal(here) == Proposal(head=SHA, base=BASE, merge=JOB["GITHUB_SHA"])
+    assert proposal(here | {"GITHUB_ACTIONS": ""}) is None
+    for other in ("push", "schedule", "workflow_run", "workflow_dispatch", ""):
+        assert proposal(here | {"GITHUB_EVENT_NAME": other}) is None
+    with pytest.raises(Refused, match="gives the code of a pull request the rights"):
+        proposal(here | {"GITHUB_EVENT_NAME": "pull_request_target"})
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {},
+        {"pull_request": {"head": {"sha": SHA}}},
+        {"pull_request": {"head": {"sha": SHA}, "base": {"sha": "main"}}},
+        {"pull_request": {"head": {"sha": f"{SHA}\n"}, "base": {"sha": BASE}}},
+        "not json",
+    ],
+)
+def test_a_change_whose_commits_are_not_known_is_a_fault(tmp_path, event):
+    here = with_event(tmp_path, event) | {"GITHUB_ACTIONS": "true"}
+    with pytest.raises(EnvironmentFault, match="does not say which commits"):
+        proposal(here | {"GITHUB_EVENT_NAME": "pull_request"})
+
+
+RUN = {
+    "id": 42,
+    "run_attempt": 3,
+    "head_sha": SHA,
+    "head_branch": 'zzz";echo${IFS}"hello";#',
+    "head_repository": {"owner": {"login": "fork"}},
+    "event": "pull_request",
+    "run_started_at": "2026-11-26T08:00:00Z",
+}
+
+
+def test_a_run_that_is_followed_says_whose_it_is(tmp_path):
+    found = finished_run(with_event(tmp_path, {"workflow_run": RUN}))
+    assert (found.run, found.attempt, found.head, found.owner) == (42, 3, SHA, "fork")
+    assert found.branch == RUN["head_branch"], "it is asked for, and never run"
+    assert job(with_event(tmp_path, {"workflow_run": RUN | {"id": 41}})).run == 41
+    bare = {key: RUN[key] for key in RUN if key not in ("run_attempt", "run_started_at")}
+    assert finished_run(with_event(tmp_path, {"workflow_run": bare})).attempt == 0
+
+
+@pytest.mark.parametrize("missing", ["id", "head_sha", "head_branch", "head_repository", "event"])
+def test_a_run_that_does_not_say_it_is_a_fault(tmp_path, missing):
+    event = {"workflow_run": {key: RUN[key] for key in RUN if key != missing}}
+    with pytest.raises(EnvironmentFault, match="does not say which run"):
+        finished_run(with_event(tmp_path, event))
 
 
 def test_an_event_that_is_not_there_is_no_fault():

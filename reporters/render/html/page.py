@@ -19,7 +19,7 @@ from gates.report import GateResult, ModelReport, Report
 from reporters.render import figures, words
 from reporters.render.causes import causes
 from reporters.render.escape import Name, Said
-from reporters.render.headline import headline, not_run
+from reporters.render.headline import CLAIMED, headline, not_run
 from reporters.render.html import pictures, tables
 from reporters.render.html.data import Data, data
 from reporters.render.html.marks import Mark, marks
@@ -161,6 +161,6 @@ def _template() -> Template:
     environment.filters |= {"beside": beside, "figure": figure, "rate": rate}
     environment.filters |= {"name": lambda value: Name(str(value)), "short": words.short}
     environment.globals |= {"verdicts": _VERDICTS, "plural": figures.plural}
-    environment.globals |= {"short_list": SHORT_LIST}
+    environment.globals |= {"CLAIMED": CLAIMED, "short_list": SHORT_LIST}
     environment.globals |= {"shown_rows": SHOWN_ROWS, "most_rows": MOST_ROWS}
     return environment.get_template("report.html.j2")
