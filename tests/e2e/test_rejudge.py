@@ -338,7 +338,7 @@ def test_the_waivers_are_those_of_the_rules(honest, tmp_path):
     again = rejudge(report, waiving, RUN, on=DAY)
     assert find(json.loads(again.model_dump_json()), RED)["effect"] == "none"
     assert again.waivers == (
-        f"{RED} until 2026-12-01 by @lead: labels are late, they say (expires in 5 days)",
+        f"{RED} until 2026-12-01 by @lead – labels are late, they say (expires in 5 days)",
     )
     expired = rejudge(report, waiving, RUN, on=date(2026, 12, 2))
     assert find(json.loads(expired.model_dump_json()), RED)["effect"] == "block"

@@ -23,6 +23,7 @@ MODEL = ModelConfig.model_validate(
         "task": "binary",
         "data": {"id": "id", "label": "y"},
         "candidate": {"predictions": "p.csv"},
+        "baseline": {"on_missing": "absolute"},
         "gates": {"performance": {"metrics": {"accuracy": {"min": 0.5}}}},
     }
 )
@@ -58,6 +59,7 @@ def test_every_story_comes_back_with_its_verdicts(story):
                 name=model.model,
                 asked=tuple(asked(check) for check in plain),
                 rows=model.candidate.rows,
+                bare=model.baseline is None,
             )
             made = checked(held, plain)
             again = settle(GateResult(gate=gate.gate, checks=made.checks))
