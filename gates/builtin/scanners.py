@@ -17,6 +17,8 @@ from gates.errors import EnvironmentFault
 Scanner = Literal["picklescan"]
 
 _TIMEOUT = 300.0
+# `python -m picklescan` ends with 0 whatever it found; its command's function says what it found.
+_PROGRAM = "import sys; from picklescan.cli import main; sys.exit(main())"
 # Its exit code is all that is taken from it: what it prints, the files have a say in.
 _SAID = {0: "found nothing", 1: "found something dangerous"}
 
@@ -33,7 +35,7 @@ def opinion(scanner: Scanner, path: Path) -> str:
             hint=f"`python -m pip install {scanner}` beside Model Gates, or leave it out.",
         )
     # Isolated, or a file of that name in the working folder would be run in its place.
-    argv = [sys.executable, "-I", "-m", scanner, "--path", str(path.absolute())]
+    argv = [sys.executable, "-I", "-c", _PROGRAM, "--path", str(path.absolute())]
     try:
         done = process.run(argv, cwd=path.parent, timeout=_TIMEOUT)
     except EnvironmentFault as error:

@@ -119,7 +119,7 @@ def test_an_artifact_that_is_not_there_says_so(judged):
 
 def test_a_name_from_a_file_writes_nothing_into_the_report(judged):
     name = named("[os](http://evil.example) | 0.99", "<img src=x>\n`@team`\x1b[2J")
-    judged.path(f"{MODEL}/model.pkl").write_bytes(whole(name))
+    judged.path(f"{MODEL}/model.pkl").write_bytes(whole(named("collections", "deque"), name))
     outcome = judged.run()
     assert outcome.code == 5
     page = html(outcome.markdown)

@@ -16,7 +16,7 @@ from gates.evidence import Policy
 from gates.report import Effect, Mode, Task, Verdict
 from gates.yaml_source import parse
 from tests.model_files import EVIL, entry, external, npy, onnx, operator, skops
-from tests.pickled import named, whole
+from tests.pickled import dtype, named, whole, wrapper
 
 POLICY = Policy()
 
@@ -225,25 +225,27 @@ def test_the_gate_needs_an_artifact():
 
 # --- scanners ----------------------------------------------------------------------------------
 
-SCANNER = """
-import sys
-assert sys.argv[1] == "--path"
-sys.exit({code})
-"""
+BROWSER = whole(named("webbrowser", "open"))
+ARRAY = whole(wrapper(dtype("f8"), 2), b"\x01\xff", bytes(16))
 SAID = {
-    0: "picklescan found nothing; it decides nothing here.",
-    1: "picklescan found something dangerous; it decides nothing here.",
-    2: "picklescan has no opinion: it ended with exit code 2.",
-    -9: "picklescan has no opinion: it ended with exit code -9.",
+    "clean": (whole(b"N"), "picklescan found nothing; it decides nothing here."),
+    "dangerous": (BROWSER, "picklescan found something dangerous; it decides nothing here."),
+    "an error": (ARRAY, "picklescan has no opinion: it ended with exit code 2."),
 }
 
 
-@pytest.mark.parametrize(("code", "said"), SAID.items())
-def test_an_opinion_is_shown_and_an_error_is_none(judge, fake_scanner, code, said):
-    fake_scanner("import os; os.kill(os.getpid(), 9)" if code < 0 else SCANNER.format(code=code))
-    result = judge({"a.pkl": whole(b"N")}, scanners=["picklescan"])
+@pytest.mark.parametrize(("data", "said"), SAID.values(), ids=SAID)
+def test_an_opinion_is_shown_and_an_error_is_none(judge, data, said):
+    """The real scanner says so, of what is accepted here."""
+    result = judge({"a.pkl": data}, scanners=["picklescan"], allow=["webbrowser.open"])
     assert result.notes[-1] == said
     assert result.verdict is Verdict.PASS
+
+
+def test_a_scanner_that_is_killed_has_no_opinion(judge, fake_scanner):
+    fake_scanner("import os; os.kill(os.getpid(), 9)")
+    result = judge({"a.pkl": whole(b"N")}, scanners=["picklescan"])
+    assert result.notes[-1] == "picklescan has no opinion: it ended with exit code -9."
 
 
 def test_a_scanner_that_does_not_end_has_no_opinion(judge, fake_scanner, monkeypatch):
@@ -268,7 +270,7 @@ def fake_scanner(tmp_path, monkeypatch):
         code = tmp_path / "scanner.py"
         code.write_text(program)
         python = tmp_path / "python"
-        # It drops `-I -m picklescan`, as the real one would have been started.
+        # It drops `-I -c PROGRAM`, as the real one would have been started.
         python.write_text(f'#!/bin/sh\nshift 3\nexec "{sys.executable}" "{code}" "$@"\n')
         python.chmod(0o755)
         monkeypatch.setattr(sys, "executable", str(python))
