@@ -38,7 +38,7 @@ _TO_COMPARE = {
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What is to be judged, before anything is opened."""
+    """What is to be judged, before anything is opened; `policy_root` as in `Evidence`."""
 
     root: Path
     task: Task
@@ -47,6 +47,7 @@ class Question:
     candidate: Source
     evaluation: Path | None
     columns: tuple[str, ...] = ()
+    policy_root: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +84,7 @@ def assemble(
     rows = read_rows(task, joined, truth, roles, question.candidate)
     evidence = Evidence(
         root=question.root,
+        policy_root=question.policy_root,
         task=task,
         policy=question.policy,
         data=data,

@@ -7,7 +7,8 @@ the README's tables all come from these classes.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from os.path import normpath
+from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -24,6 +25,7 @@ from pydantic import (
 
 from gates import yaml_source
 from gates.baselines.registry import Options as StoreOptions
+from gates.builtin.artifact import Artifact
 from gates.builtin.data_schema import DataSchema
 from gates.builtin.fairness import Fairness
 from gates.builtin.performance import Performance
@@ -31,11 +33,12 @@ from gates.builtin.registry import GATES
 from gates.complaints import Complaint, complaints, emptied, refuse
 from gates.errors import ConfigError
 from gates.evidence import Columns, Data, Policy
-from gates.predictors.files import Files
+from gates.predictors.command import Command
+from gates.predictors.registry import Predictor
 from gates.report import Correction, Decide, Mode, Model, OnInconclusive, Task
 
 CONFIG_NAME = "model-gates.yml"
-Gate = DataSchema | Performance | Fairness
+Gate = DataSchema | Performance | Fairness | Artifact
 
 Confidence = Annotated[float, Strict(), Field(ge=0.5, lt=1, allow_inf_nan=False)]
 ModelName = Annotated[
@@ -135,7 +138,7 @@ class ModelConfig(Model):
         default=(), description="With --changed-since: what this model depends on (glob patterns)."
     )
     data: Data
-    candidate: Files
+    candidate: Predictor
     baseline: Baseline = Baseline()
     privacy: Privacy = Privacy()
     gates: Gates
@@ -157,12 +160,12 @@ class Config(Model):
         )
 
 
-def load(path: Path) -> tuple[Config, yaml_source.Source]:
-    """Return the configuration in a file, and the text it came from.
+def load(path: Path, *, shown: str | None = None) -> tuple[Config, yaml_source.Source]:
+    """Return the configuration in a file, and the text it came from; `shown` is its name.
 
     Raises ConfigError with file, line, column and key path for everything that is wrong with it.
     """
-    source = yaml_source.load(path)
+    source = yaml_source.load(path, shown=shown)
     return validate(source), source
 
 
@@ -220,12 +223,18 @@ def _problems(config: Config) -> Iterator[Complaint]:
                 yield Complaint(path=where, message=problem.message)
         yield from _without_anchor(path, model)
         yield from _matching_nothing(path, model)
+        if model.gates.configured().get("artifact") and model.candidate.artifact is None:
+            yield Complaint(
+                path=(*path, "gates", "artifact"),
+                message="it needs `candidate: {artifact: …}`, the model's file or folder",
+            )
         if (model.baseline.on_other_data == "re-evaluate") != bool(model.baseline.predictions):
             yield Complaint(
                 path=(*path, "baseline"),
                 message="`on_other_data: re-evaluate` and `predictions` belong together: the "
                 "baseline model's predictions on the present data",
             )
+    yield from _in_reach(config)
 
 
 def _without_anchor(path: tuple[str, ...], model: ModelConfig) -> Iterator[Complaint]:
@@ -240,6 +249,25 @@ def _without_anchor(path: tuple[str, ...], model: ModelConfig) -> Iterator[Compl
                     message=f"`{limit.verb.value}` needs an anchor: name an older alias or version "
                     "with `baseline: {anchor: last-release}`",
                 )
+
+
+def _in_reach(config: Config) -> Iterator[Complaint]:
+    """Yield what is read and lies where a command may write: it could change it before."""
+    commands = [m.candidate for m in config.models.values() if isinstance(m.candidate, Command)]
+    folders = dict.fromkeys(normpath(PurePath(one.predictions).parent) for one in commands)
+    for name, model in config.models.items():
+        read = {
+            ("data", "evaluation"): model.data.evaluation,
+            ("baseline", "predictions"): model.baseline.predictions,
+            ("baseline", "store"): model.baseline.store,
+        }
+        if not isinstance(model.candidate, Command):
+            read["candidate", "predictions"] = model.candidate.predictions
+        for key, there in read.items():
+            for folder in folders:
+                if there and PurePath(normpath(there)).is_relative_to(folder):
+                    message = f"a candidate's command may change what is in `{folder}`: keep this "
+                    yield Complaint(path=("models", name, *key), message=message + "elsewhere")
 
 
 def _matching_nothing(path: tuple[str, ...], model: ModelConfig) -> Iterator[Complaint]:

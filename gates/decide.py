@@ -7,7 +7,6 @@ numbers of a check and from nothing else.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from statistics import NormalDist
 
@@ -33,11 +32,15 @@ from gates.report import (
     significant,
     worst,
 )
+from gates.undecided import roughly, rows_to_convince, wanted
 
-_DROPS = frozenset({Verb.MAX_DROP, Verb.MAX_DROP_ANY_GROUP, Verb.MAX_DROP_FROM_ANCHOR})
-LOWER_BOUNDS = _DROPS | {Verb.MIN}
-_MOST_ROWS = 10**9
-_UNDECIDED = {"p": None, "p_adjusted": None, "n_needed": None, "waiver": None}
+_UNDECIDED = {
+    "p": None,
+    "p_adjusted": None,
+    "n_needed": None,
+    "smallest_limit": None,
+    "waiver": None,
+}
 _NO_RATIO = "The baseline is not above 0, so a ratio to it says nothing."
 
 
@@ -51,13 +54,14 @@ def settle(result: GateResult) -> GateResult:
     return result.model_copy(update={"checks": tuple(checks), "verdict": verdict})
 
 
-def blocked(models: Sequence[ModelReport]) -> bool:
-    """Return whether a run is blocked: by an effect, an error, or for want of any decision."""
+def blocked(models: Sequence[ModelReport], policy: PolicyInfo | None = None) -> bool:
+    """Return whether a run is blocked: by an effect, an error, its policy, or for want of any."""
     gates = [gate for model in models for gate in model.gates]
     checks = [check for gate in gates for check in gate.checks]
     decided = any(check.verdict is not Verdict.SKIPPED for check in checks)
     return (
         not decided
+        or (policy is not None and policy.blocks)
         or any(model.error or not model.gates for model in models)
         or any(gate.error or not gate.checks for gate in gates)
         or any(check.effect is Effect.BLOCK for check in checks)
@@ -80,7 +84,7 @@ def unchanged(selection: Selection, policy: PolicyInfo, info: RunInfo) -> Report
     return Report(
         tool=ToolInfo(version=__version__),
         verdict=Verdict.SKIPPED,
-        blocked=False,
+        blocked=policy.blocks,
         run=info,
         policy=policy,
         selection=selection,
@@ -107,7 +111,7 @@ def threshold(check: Check) -> float | None:
     baseline, or − anchor) for every other verb. A ratio becomes a change: candidate / baseline ≤ r
     is candidate − baseline ≤ (r − 1) · baseline.
     """
-    if check.verb in _DROPS:
+    if check.verb.is_floor and check.verb is not Verb.MIN:
         return -check.bound
     if check.verb is Verb.MAX_RATIO:
         if check.baseline is None or check.baseline <= 0:
@@ -154,7 +158,7 @@ def _decided(check: Check, p: float | None) -> Check:
 
 
 def _by_point(check: Check, value: float, limit: float) -> Check:
-    beyond = value < limit if check.verb in LOWER_BOUNDS else value > limit
+    beyond = value < limit if check.verb.is_floor else value > limit
     if beyond:
         return _with(check, Verdict.FAIL, "The value is beyond the limit.")
     return _with(check, Verdict.PASS, "The value is within the limit.")
@@ -163,18 +167,20 @@ def _by_point(check: Check, value: float, limit: float) -> Check:
 def _by_interval(check: Check, value: float, limit: float, own: float | None) -> Check:
     low, high = check.interval or (value, value)
     # Turned so that larger is worse, one comparison serves both directions.
-    if check.verb in LOWER_BOUNDS:
-        value, limit, low, high = -value, -limit, -high, -low
-    p = significant(_p_value(value - limit, value - low, high - value, check.confidence))
+    sign = -1.0 if check.verb.is_floor else 1.0
+    low, high = sorted((sign * low, sign * high))
+    at, bound = sign * value, sign * limit
+    p = significant(_p_value(at - bound, at - low, high - at, check.confidence))
     # The method's own p-value is exact, but the interval has the word where they disagree.
-    if low > limit and own is not None and own <= 1.0 - check.confidence:
+    if low > bound and own is not None and own <= 1.0 - check.confidence:
         p = own
-    if low > limit:
+    if low > bound:
         return _with(check, Verdict.FAIL, "The whole interval is beyond the limit.", p=p)
-    if high <= limit:
+    if high <= bound:
         return _with(check, Verdict.PASS, "The whole interval is within the limit.", p=p)
-    needed = _rows_needed(check.n, value - limit, value - low, high - value)
-    return _with(check, Verdict.INCONCLUSIVE, _why_undecided(needed), p=p, n_needed=needed)
+    found = wanted(check, value, limit)
+    numbers = {"p": p, "n_needed": found.rows, "smallest_limit": found.limit}
+    return _with(check, Verdict.INCONCLUSIVE, found.reason, **numbers)
 
 
 def _p_value(beyond: float, below: float, above: float, confidence: float) -> float:
@@ -192,25 +198,6 @@ def _p_value(beyond: float, below: float, above: float, confidence: float) -> fl
     normal = NormalDist()
     z = beyond / arm * normal.inv_cdf(0.5 + confidence / 2)
     return min(1.0, 2.0 * normal.cdf(-z))
-
-
-def _rows_needed(n: int, beyond: float, below: float, above: float) -> int | None:
-    """Return how many rows would decide, if the value held and intervals shrank by √n."""
-    arm = below if beyond > 0 else above
-    # Compared before it is squared: next to the limit the square is beyond any float.
-    if n == 0 or arm * math.sqrt(n) > abs(beyond) * math.sqrt(_MOST_ROWS):
-        return None
-    needed = math.ceil(n * (arm / abs(beyond)) ** 2)
-    return needed if needed > n else None
-
-
-def _why_undecided(needed: int | None) -> str:
-    if needed is None:
-        return "The interval reaches across the limit: these rows cannot tell."
-    return (
-        "The interval reaches across the limit: these rows cannot tell. "
-        f"About {needed:,} rows would, if the value stays where it is."
-    )
 
 
 def _corrected(checks: list[Check]) -> list[Check]:
@@ -244,12 +231,15 @@ def _after_correction(check: Check, p_adjusted: float, questions: int) -> Check:
     kept = questions == 1 or p_adjusted <= 1.0 - check.confidence
     if check.verdict is not Verdict.FAIL or kept:
         return check
+    needed = rows_to_convince(check, p_adjusted, questions)
+    more = f" About {roughly(needed)} rows would tell, if the value stays." if needed else ""
     return _with(
         check,
         Verdict.INCONCLUSIVE,
         f"Beyond the limit by its own interval, but not when it is counted as one of {questions} "
         f"questions asked together ({'Holm' if check.p_joint is None else 'max-T'} correction): it "
-        "may be chance.",
+        f"may be chance.{more}",
+        n_needed=needed,
     )
 
 

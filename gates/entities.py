@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from gates.evidence import Data
     from gates.tables import Table
 
-_LAST_WORD = re.compile("(user|customer|patient|account|session)?id|uuid|guid|key")
+_LAST_WORD = re.compile("(user|customer|patient|account|session)?id|[ug]?uid|guid|key")
 _NAME = re.compile(
     "user|customer|patient|session|document|account|client|member|subject|person|household|student"
-    "|device|visitor"
+    "|device|visitor|email"
 )
 # As different values among the rows: fewer is a category, more is nearly one row each.
-_LEAST, _LEAST_SHARE, _MOST_SHARE = 50, 0.05, 0.8
+_LEAST, _MOST_SHARE = 50, 0.8
 _TOLD = 3
 
 
@@ -42,12 +42,11 @@ def unclustered(evaluation: Table, data: Data, known: Collection[str]) -> tuple[
 
 
 def _note(evaluation: Table, column: str) -> str | None:
-    if evaluation.kinds[column] not in (Kind.INTEGER, Kind.TEXT):
+    if evaluation.kinds[column] not in (Kind.INTEGER, Kind.TEXT, Kind.NUMBER):
         return None
     rows = evaluation.rows
-    least, most = max(_LEAST, int(_LEAST_SHARE * rows) + 1), int(_MOST_SHARE * rows)
-    count = evaluation.distinct(column, least, most)
-    if count is None:
+    count = evaluation.distinct(column, _LEAST, int(_MOST_SHARE * rows))
+    if count is None or not _is_whole(evaluation, column):
         return None
     name = bounded(column)
     return (
@@ -60,3 +59,12 @@ def _is_named_so(column: str) -> bool:
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", column).casefold()
     *_, last = re.findall(r"[^\W_]+", words) or [""]
     return bool(_LAST_WORD.fullmatch(last) or _NAME.fullmatch(words))
+
+
+def _is_whole(evaluation: Table, column: str) -> bool:
+    """Return whether a column may hold ids: one missing makes whole numbers a column of floats."""
+    if evaluation.kinds[column] is not Kind.NUMBER:
+        return True
+    profile = evaluation.describe((column,))[column]
+    ends = (profile.low, profile.high)
+    return profile.nulls > 0 and all(end is not None and end == int(end) for end in ends)

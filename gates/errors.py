@@ -19,6 +19,7 @@ class GatesError(Exception):
     `message` is one sentence. `where` is a place a person can go to: a file with line and column,
     a key path, a row. `hint` is the next step. `details` are further findings of the same kind, so
     that a person mends all of them in one go. None of them may hold a value from a data row.
+    `output` is what a user's command printed: for whoever started it, and never for a report.
     """
 
     exit_code: ClassVar[int] = EXIT_BUG
@@ -31,12 +32,14 @@ class GatesError(Exception):
         where: str | None = None,
         hint: str | None = None,
         details: tuple[str, ...] = (),
+        output: str = "",
     ) -> None:
         super().__init__(message)
         self.message = message
         self.where = where
         self.hint = hint
         self.details = details
+        self.output = output
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
@@ -66,7 +69,7 @@ class EnvironmentFault(GatesError):
 
 
 class Refused(GatesError):
-    """Refused for safety: a tampered artefact, an untrusted file, missing evidence for a deploy."""
+    """Refused for safety: a tampered artifact, an untrusted file, missing evidence for a deploy."""
 
     exit_code = 5
     kind = "refused"

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field, StrictBool, StrictInt, StrictStr
+from pydantic import AfterValidator, Field, StrictBool, StrictInt, StrictStr
 
 from gates.report import Correction, Decide, Mode, Model, OnInconclusive, Task, bounded
 from gates.stats.catalogue import METRICS_VERSION
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from gates.artifacts.manifest import Manifest
     from gates.record import Content, Record
     from gates.report import Verb
     from gates.stats.cells import Cells
@@ -43,6 +44,21 @@ class Columns(Model):
 
 
 DEFAULT_COLUMNS = Columns()
+
+
+def _within(path: str) -> str:
+    parts = path.replace("\\", "/").split("/")
+    if not path.strip() or path[0] in "/\\" or ".." in parts or ":" in parts[0] or "\0" in path:
+        raise ValueError("expected a path below the configuration's folder, without `..`")
+    return path
+
+
+# What every predictor has beside its own options: the model that made the predictions.
+ArtifactPath = Annotated[
+    StrictStr,
+    AfterValidator(_within),
+    Field(description="The model's file or folder, which the artifact gate judges."),
+]
 
 
 class Data(Model):
@@ -86,12 +102,16 @@ class Policy:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """One predictions file and what its columns are called; `id` where it is not `data.id`."""
+    """One predictions file and what its columns are called; `id` where it is not `data.id`.
+
+    `notes` is what the report has to say about how the file was made.
+    """
 
     path: Path
     columns: Columns = DEFAULT_COLUMNS
     threshold: float = 0.5
     id: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +132,9 @@ class Slice:
 class Evidence:
     """What a gate may look at; arrays have one entry per row, in the order of the joined table.
 
-    `anchor` is the same evidence once more, as it is held against the anchor.
+    `anchor` is the same evidence once more, as it is held against the anchor. `artifact` are the
+    candidate's own files, where the configuration names them. What belongs to the rules, such as a
+    suite, stands below `policy_root`, where that is not `root`, the data's.
     """
 
     root: Path
@@ -132,6 +154,8 @@ class Evidence:
     sketch: Sketch | None = None
     comparison: Comparison = Comparison.NONE
     anchor: Evidence | None = None
+    artifact: Manifest | None = None
+    policy_root: Path | None = None
 
     @property
     def rows(self) -> int:

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field, Strict
 
 from gates.report import Decide, Mode, Model, OnInconclusive, Verb, bounded
-from gates.stats.catalogue import METRICS, Better, Metric, Spread
+from gates.stats.catalogue import METRICS, Better
 from gates.yaml_source import suggestion
 
 Finite = Annotated[float, Strict(), Field(allow_inf_nan=False)]
@@ -127,15 +127,6 @@ def _most(verb: Verb, low: float | None, high: float | None) -> float | None:
     if verb in (Verb.MIN, Verb.MAX) or high is None:
         return high
     return None if low is None else high - low
-
-
-def span(metric: Metric, spread: Spread | None = None) -> tuple[float | None, float | None]:
-    """Return the lowest and the highest value of a metric, or of its spread between groups."""
-    if spread is Spread.RATIO:
-        return 0.0, 1.0
-    if spread is Spread.DIFFERENCE:
-        return 0.0, _most(Verb.MAX_DROP, metric.low, metric.high)
-    return metric.low, metric.high
 
 
 def limits_at(

@@ -1,7 +1,8 @@
 """Start a program: the one place where that happens.
 
-What is started is a user's code. It gets no secret, no shell, no standard input and no more time
-than it was given, and nothing of it outlives the call. The last holds by process groups (POSIX).
+It gets no secret, no shell and no more time than it was given, and nothing of its process group
+outlives the call (POSIX). `run` is for programs we trust, such as git; a user's command is shut in
+further, by `gates.cage`.
 """
 
 from __future__ import annotations
@@ -36,11 +37,28 @@ _PIPE_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
+class Start:
+    """What to start, where, and all of the environment that it sees.
+
+    `feed` is its standard input, no more than a pipe holds; `fds` are left open in it; `patience`
+    is how many seconds it has to end when asked to, before it is made to.
+    """
+
+    argv: Sequence[str]
+    cwd: Path
+    env: Mapping[str, str]
+    feed: bytes = b""
+    fds: tuple[int, ...] = ()
+    patience: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Finished:
     """A program that ended: its exit code (−n when signal n ended it) and what it printed."""
 
     returncode: int
     output: str
+    in_time: bool = True
 
 
 def run(
@@ -58,18 +76,31 @@ def run(
     `MAX_OUTPUT` bytes the last are kept. Raises EnvironmentFault for a program that can not be
     started, or does not end in time.
     """
-    process = _start(argv, cwd, environment(os.environ, keep) | dict(env or {}))
-    tail = _Tail()
-    try:
-        in_time = _watch(process, tail, time.monotonic() + timeout)
-    finally:
-        _stop(process, tail)
-    if not in_time:
+    seen = environment(os.environ, keep) | dict(env or {})
+    finished = finish(Start(argv=argv, cwd=cwd, env=seen), timeout=timeout)
+    if not finished.in_time:
         raise EnvironmentFault(
             f"`{bounded(argv[0])}` did not end within {timeout:g} s and was stopped",
             hint="Give it more time, or less to do.",
         )
-    return Finished(returncode=process.returncode, output=tail.text())
+    return finished
+
+
+def finish(start: Start, *, timeout: float) -> Finished:
+    """Run a program until it ends or its time is up; return what it came to."""
+    process = _start(start)
+    tail = _Tail()
+    in_time = False
+    try:
+        in_time = _watch(process, tail, time.monotonic() + timeout)
+    finally:
+        _stop(process, tail, patience=0 if in_time else start.patience)
+    return Finished(returncode=process.returncode, output=tail.text(), in_time=in_time)
+
+
+def passed_on(keep: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return `environment` of our own environment."""
+    return environment(os.environ, keep)
 
 
 def environment(ours: Mapping[str, str], keep: tuple[str, ...] = ()) -> dict[str, str]:
@@ -77,27 +108,37 @@ def environment(ours: Mapping[str, str], keep: tuple[str, ...] = ()) -> dict[str
     return {name: ours[name] for name in (*PASSED_ON, *keep) if name in ours}
 
 
-def _start(argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def _start(start: Start) -> subprocess.Popen[bytes]:
     # Said apart, because the system's own error is the same as for a program that is not there.
-    if not cwd.is_dir():
+    if not start.cwd.is_dir():
         raise EnvironmentFault(
-            "there is no such folder", where=str(cwd), hint="Make it, or name another."
+            "there is no such folder", where=str(start.cwd), hint="Make it, or name another."
         )
     try:
-        return subprocess.Popen(
-            list(argv),
-            cwd=cwd,
-            env=env,
-            stdin=subprocess.DEVNULL,
+        process = subprocess.Popen(
+            list(start.argv),
+            cwd=start.cwd,
+            env=start.env,
+            stdin=subprocess.PIPE if start.feed else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            pass_fds=start.fds,
             start_new_session=True,
         )
     except OSError as error:
-        raise EnvironmentFault(
-            f"cannot start `{bounded(argv[0])}`: {error.strerror or error}",
-            hint="Check that it is installed, to be found on PATH, and executable.",
-        ) from error
+        raise cannot_start(start.argv, error.strerror or str(error)) from error
+    if process.stdin is not None:
+        with suppress(BrokenPipeError), process.stdin as pipe:
+            pipe.write(start.feed)
+    return process
+
+
+def cannot_start(argv: Sequence[str], why: str) -> EnvironmentFault:
+    """Return the error for a program that the system would not start."""
+    return EnvironmentFault(
+        f"cannot start `{bounded(argv[0])}`: {why}",
+        hint="Check that it is installed, to be found on PATH, and executable.",
+    )
 
 
 def _watch(process: subprocess.Popen[bytes], tail: _Tail, deadline: float) -> bool:
@@ -117,8 +158,11 @@ def _watch(process: subprocess.Popen[bytes], tail: _Tail, deadline: float) -> bo
     return True
 
 
-def _stop(process: subprocess.Popen[bytes], tail: _Tail) -> None:
+def _stop(process: subprocess.Popen[bytes], tail: _Tail, *, patience: float) -> None:
     """End whatever is left of the group, and take what is left in the pipe without waiting."""
+    if patience:
+        process.terminate()
+        _watch(process, tail, time.monotonic() + patience)
     # Before the program is reaped: until then nobody else can have been given its number.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)

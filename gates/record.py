@@ -12,7 +12,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from gates.report import Count, Digest, Model, Name, Number, Task
+from gates.report import Count, Digest, Model, Name, Number, Place, Task
 
 # What the id is called in every stored file of predictions.
 ID = "id"
@@ -90,9 +90,11 @@ class Content(Model):
     evaluation: Evaluated
     predictions: Predicted | None = None
     sketch: Sketched | None = None
-    artefact: Digest | None = None
+    artifact: Digest | None = None
     metrics_version: int
     metrics: dict[Name, MetricFact] = Field(default_factory=dict)
+    # Rows of each slice that a gate compared, so that a later run can say which one shrank.
+    slices: dict[Place, Count] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _keeps_one(self) -> Self:

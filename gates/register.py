@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from dataclasses import dataclass
 from importlib import metadata
@@ -10,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gates import __version__
+from gates.artifacts.manifest import digest_of
 from gates.assemble import assemble
 from gates.baselines.local import Store
 from gates.builtin.checks import require_scores
 from gates.builtin.parts import Part
 from gates.builtin.stored import Compared
 from gates.config import Config, Gate
-from gates.errors import InputError
+from gates.digest import sha256
 from gates.evidence import Evidence, Source, label_text
 from gates.record import (
     ID,
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _LIBRARIES = ("numpy", "duckdb", "scikit-learn", "pyarrow")
-_CHUNK = 1 << 20
+_MOST_SLICES = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,7 @@ class Candidate:
     """What is to become the baseline: predictions, the model file if known, and who says so."""
 
     predictions: Source
-    artefact: Path | None
+    artifact: Path | None
     alias: str | None
     by: str
     at: str
@@ -89,9 +89,10 @@ def register(config: Config, name: str, store: Store, root: Path, new: Candidate
             ),
             predictions=_predictions(engine, evidence, path) if keep else None,
             sketch=None if keep else _sketch(gates, evidence, path),
-            artefact=sha256(new.artefact) if new.artefact else None,
+            artifact=digest_of(new.artifact) if new.artifact else None,
             metrics_version=METRICS_VERSION,
             metrics=_facts(evidence),
+            slices=_slices(gates, evidence),
         )
         record, _ = store.register(content, path, _registration(new), alias=new.alias)
     return record
@@ -166,18 +167,6 @@ def stored_columns(evidence: Evidence) -> dict[str, NDArray[Any]]:
     return columns
 
 
-def sha256(path: Path) -> str:
-    """Return the digest of a file's bytes. Raises InputError when it can not be read."""
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
-    except OSError as error:
-        raise InputError(f"cannot read the file: {error.strerror}", where=str(path)) from error
-    return "sha256:" + digest.hexdigest()
-
-
 def _facts(evidence: Evidence) -> dict[str, MetricFact]:
     """Return every metric of the task that is defined here, with its standard error."""
     from gates.stats.metrics import Undefined, measure
@@ -193,6 +182,18 @@ def _facts(evidence: Evidence) -> dict[str, MetricFact]:
         se = standard_error(measured, evidence.clusters)
         facts[name] = MetricFact(value=measured.value, se=se, n=evidence.rows)
     return facts
+
+
+def _slices(gates: tuple[Gate, ...], evidence: Evidence) -> dict[str, int]:
+    """Return how many rows each compared slice has, unless it is too small to tell of."""
+    sizes = {
+        one.place: len(one.index)
+        for gate in gates
+        for one in gate.compared(evidence)
+        if one.index is not None
+    }
+    kept = {place: n for place, n in sizes.items() if n >= evidence.policy.min_count}
+    return dict(sorted(kept.items())[:_MOST_SLICES])
 
 
 def _registration(new: Candidate) -> Registration:

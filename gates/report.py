@@ -96,9 +96,17 @@ class Verb(StrEnum):
         return self not in (Verb.MIN, Verb.MAX)
 
     @property
+    def is_floor(self) -> bool:
+        """Return whether it is a smaller number that breaks the limit."""
+        return self is Verb.MIN or self in _DROPS
+
+    @property
     def needs_anchor(self) -> bool:
         """Return whether the change is from the anchor rather than from the baseline."""
         return self in (Verb.MAX_DROP_FROM_ANCHOR, Verb.MAX_RISE_FROM_ANCHOR)
+
+
+_DROPS = frozenset({Verb.MAX_DROP, Verb.MAX_DROP_ANY_GROUP, Verb.MAX_DROP_FROM_ANCHOR})
 
 
 class Task(StrEnum):
@@ -139,6 +147,8 @@ Number = Annotated[float, Field(allow_inf_nan=False), AfterValidator(significant
 Count = Annotated[int, Field(ge=0)]
 Name = Annotated[str, StringConstraints(max_length=MAX_NAME)]
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT)]
+# What stands behind the `@` of a rule id.
+Place = Annotated[str, StringConstraints(max_length=400)]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 
@@ -191,7 +201,9 @@ class Check(Model):
     confidence: Number
     method: Name
     n: Count
+    # Of an undecided check: how many rows would decide it, and what limit these rows can decide.
     n_needed: Count | None = None
+    smallest_limit: Number | None = None
     family: Family = Family.OVERALL
     p: Number | None = None
     # What replicates of the whole family say of p (max-T), where that correction is configured.
@@ -221,7 +233,10 @@ class Check(Model):
 
 
 class GroupRate(Model):
-    """One metric of one group, for the reader; too small a group has its numbers withheld."""
+    """One metric of one group, for the reader; too small a group has its numbers withheld.
+
+    `interval` is the candidate's own, at the confidence of the run.
+    """
 
     sensitive: tuple[Name, ...]
     group: dict[Name, Name]
@@ -229,6 +244,7 @@ class GroupRate(Model):
     n: Count | None
     baseline: Number | None = None
     candidate: Number | None = None
+    interval: tuple[Number, Number] | None = None
     note: Text | None = None
 
 
@@ -314,11 +330,12 @@ class GateResult(Model):
 
 
 class CandidateInfo(Model):
-    """What was judged: `ref` as the configuration names it."""
+    """What was judged: `ref` as the configuration names it, `artifact` the model's own files."""
 
     ref: Name
     digest: Digest
     rows: Count
+    artifact: Digest | None = None
 
 
 class DataInfo(Model):
@@ -333,7 +350,8 @@ class DataInfo(Model):
 class BaselineInfo(Model):
     """A registered version it was held against: the baseline, or the anchor.
 
-    `data` is what that version was judged on when it was registered.
+    `data` is what that version was judged on when it was registered, `slices` how many rows of it
+    each slice had then.
     """
 
     ref: Name
@@ -342,6 +360,7 @@ class BaselineInfo(Model):
     registered_at: Name
     git_sha: Name | None = None
     data: DataInfo | None = None
+    slices: dict[Place, Count] = Field(default_factory=dict)
 
 
 class LedgerInfo(Model):
@@ -398,11 +417,21 @@ class RunInfo(Model):
 
 
 class PolicyInfo(Model):
-    """Which rules the candidate was held to."""
+    """Which rules the candidate was held to, and what it proposes to change in them.
+
+    `bootstrap` is a change that brings the first rules there are: it is judged by its own, and
+    blocked all the same unless the base commit allowed it to begin.
+    """
 
     source: Literal["worktree", "base", "bootstrap"] = "worktree"
     digest: Digest
+    bootstrap_allowed: bool = False
     changes: tuple[Text, ...] = ()
+
+    @property
+    def blocks(self) -> bool:
+        """Return whether nothing that is judged by these rules may pass."""
+        return self.source == "bootstrap" and not self.bootstrap_allowed
 
 
 class Selection(Model):
@@ -432,6 +461,8 @@ class Report(Model):
     policy: PolicyInfo | None = None
     waivers: tuple[Text, ...] = ()
     selection: Selection | None = None
+    # The numbers are those of a run that nobody vouches for; all else was derived from them anew.
+    claimed: bool = False
 
     @property
     def exit_code(self) -> int:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
 from gates import __version__
+from gates.artifacts.manifest import Manifest, manifest_of
 from gates.asked import entered
 from gates.assemble import Question, assemble
 from gates.baselines.local import Registered, Store
@@ -49,7 +50,9 @@ Result = TypeVar("Result")
 class Run:
     """One run: what to judge, from which folder, and whom to tell how far it is.
 
+    `policy_root` is the folder of suites and baselines, where that is not `root`, the one of data.
     `frames` are tables in memory that stand for files, by the path that the configuration names.
+    `on_output` hears what a command of the user's printed before it failed.
     """
 
     config: Config
@@ -58,9 +61,15 @@ class Run:
     info: RunInfo
     progress: Progress
     on_crash: Callable[[Exception], None]
+    on_output: Callable[[str], None] = lambda _: None
+    policy_root: Path | None = None
     waivers: tuple[Waiver, ...] = ()
     day: date = date.min
     frames: Mapping[str, Any] = field(default_factory=dict)
+
+    def store(self, name: str) -> Store:
+        """Return the store that keeps a model's baselines."""
+        return store(self.config.models[name], name, self.policy_root or self.root)
 
 
 def run(asked: Run) -> Report:
@@ -75,7 +84,7 @@ def run(asked: Run) -> Report:
     return Report(
         tool=ToolInfo(version=__version__),
         verdict=None if all(model.error for model in models) else verdict_of(models),
-        blocked=blocked(waived.models),
+        blocked=blocked(waived.models, asked.policy),
         error=next((model.error for model in models if model.error), None),
         run=asked.info.model_copy(update={"durations": durations}),
         models=waived.models,
@@ -114,16 +123,19 @@ def _judged(asked: Run, name: str, model: ModelConfig) -> ModelReport:
 
 
 def _judge(asked: Run, report: ModelReport, model: ModelConfig) -> ModelReport:
-    found = find(model, store(model, report.model, asked.root))
+    found = find(model, asked.store(report.model))
     frames = {asked.root / path: frame for path, frame in asked.frames.items()}
     with Engine(frames=frames) as engine:
         candidate = model.candidate.fetch(asked.root)
         asking = question(asked.config, model, asked.root, candidate)
+        asking = replace(asking, policy_root=asked.policy_root)
         evidence = assemble(engine, asking, *references(model, found, asked.root))
+        evidence = replace(evidence, artifact=_artifact(model, asked.root))
+        report = report.model_copy(update={"notes": candidate.notes})
         judged = _filled(asked, report, model, evidence, found)
     if not model.baseline.ledger:
         return judged
-    return entered(judged, model, store(model, report.model, asked.root), at=asked.info.started)
+    return entered(judged, model, asked.store(report.model), at=asked.info.started)
 
 
 def _filled(
@@ -138,7 +150,7 @@ def _filled(
         for name, gate in model.gates.configured().items()
     )
     evaluation = evidence.evaluation
-    versions = store(model, report.model, asked.root).versions() if found.baseline else []
+    versions = asked.store(report.model).versions() if found.baseline else []
     drawn = _guarded(asked, lambda: portrait(evidence, _compared(model, evidence), versions))
     return report.model_copy(
         update={
@@ -147,6 +159,7 @@ def _filled(
                 ref=bounded(model.candidate.predictions),
                 digest=evidence.candidate_digest,
                 rows=evidence.rows,
+                artifact=evidence.artifact.digest if evidence.artifact else None,
             ),
             "baseline": found.baseline and _baseline_info(found.baseline),
             "anchor": found.anchor and _baseline_info(found.anchor),
@@ -161,10 +174,20 @@ def _filled(
                     label_rate=label_rate(evidence),
                 )
             },
-            "notes": (*evidence.notes, *([drawn.message] if isinstance(drawn, ErrorInfo) else [])),
+            "notes": (
+                *report.notes,
+                *evidence.notes,
+                *([drawn.message] if isinstance(drawn, ErrorInfo) else []),
+            ),
             "gates": gates,
         }
     )
+
+
+def _artifact(model: ModelConfig, root: Path) -> Manifest | None:
+    """Return the candidate's own files. Raises as `manifest_of`: nobody may say what they are."""
+    path = model.candidate.artifact
+    return None if path is None else manifest_of(root / path, start=root)
 
 
 def _compared(model: ModelConfig, evidence: Evidence) -> Iterator[Compared]:
@@ -191,6 +214,7 @@ def _baseline_info(found: Registered) -> BaselineInfo:
             columns=len(record.content.evaluation.columns),
             label_rate=label_rate_before(record),
         ),
+        slices=record.content.slices,
     )
 
 
@@ -214,6 +238,8 @@ def _guarded(asked: Run, work: Callable[[], Result]) -> Result | ErrorInfo:
     try:
         return work()
     except GatesError as error:
+        if error.output:
+            asked.on_output(error.output)
         return ErrorInfo.of(error)
     except Exception as error:  # noqa: BLE001  (a boundary: a bug is reported, never a pass)
         asked.on_crash(error)

@@ -71,7 +71,7 @@ class Waiver(Model):
     @property
     def told(self) -> str:
         """Return the waiver as one line of a report."""
-        return bounded(f"until {self.expires} by {self.owner}: {self.reason}", 2000)
+        return bounded(f"until {self.expires} by {self.owner} – {self.reason}", 2000)
 
 
 class _File(Model):
@@ -87,9 +87,9 @@ class Applied:
     told: tuple[str, ...]
 
 
-def load(path: Path, *, on: date) -> tuple[Waiver, ...]:
+def load(path: Path, *, on: date, shown: str | None = None) -> tuple[Waiver, ...]:
     """Return the waivers in a file. ConfigError, with the place, for everything wrong with it."""
-    source = yaml_source.load(path)
+    source = yaml_source.load(path, shown=shown)
     parsed, found = complaints(_File, source.data)
     known = {complaint.path for complaint in found}
     found += [one for one in emptied(source.data) if one.path not in known]

@@ -58,7 +58,11 @@ class Job:
 def pull_request(repository):
     """Return the event of a pull request whose head is a repository's newest commit."""
     sha = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=repository, text=True).strip()
-    refs = {"number": 17, "head": {"ref": "candidate", "sha": sha}, "base": {"ref": "main"}}
+    refs = {
+        "number": 17,
+        "head": {"ref": "candidate", "sha": sha},
+        "base": {"ref": "main", "sha": sha},
+    }
     return "pull_request", {"pull_request": refs}
 
 

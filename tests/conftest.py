@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,22 +20,38 @@ REAL_COMPONENTS = {
     "check-jsonschema": ("check-jsonschema",),
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
     "cmark-gfm": ("cmark-gfm",),
+    "unshare": ("unshare",),
     "zizmor": ("zizmor",),
 }
+# No program, but what the system lets a program have: asked for by having it.
+NAMESPACES = "namespaces"
 
 
 def find_real(component):
     """Return the path of a component's program, or None; our own environment comes first."""
+    if component == NAMESPACES:
+        return _namespaces()
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     found = (shutil.which(name, path=path) for name in REAL_COMPONENTS[component])
     return next((name for name in found if name), None)
+
+
+@cache
+def _namespaces():
+    """Return the program that was shut in wholly, or None."""
+    from gates.cage.caged import Cage, Limits, caged
+
+    here = Path(__file__).parent
+    ended = caged([sys.executable, "-c", ""], cwd=here, writes=[], limits=Limits())
+    whole = Cage(network=True, processes=True, files=True, memory=True)
+    return sys.executable if ended.cage == whole else None
 
 
 def require_real(component):
     """Return the path of a component's program, or skip; where all must be there, fail."""
     if program := find_real(component):
         return program
-    reason = f"{component} is not installed"
+    reason = f"{component}: there is no such thing here"
     if os.environ.get("MODEL_GATES_REQUIRE_REAL") == "1":
         pytest.fail(f"{reason}, and MODEL_GATES_REQUIRE_REAL=1", pytrace=False)
     pytest.skip(reason)

@@ -5,6 +5,7 @@ GitHub's own description of its API (tests/contracts). What breaks it is in `pro
 that leaves any there has failed: `FakeGitHub.serve` raises at its end.
 """
 
+import base64
 import json
 import re
 import socket
@@ -27,6 +28,7 @@ DATE = "Sat, 21 Nov 2026 08:00:00 GMT"
 NOW = 1795248000
 BOT = {"login": "github-actions[bot]", "id": 41898282}
 HEAD = "ad1b6a4c0c9b8b5a3d2e1f00112233445566aa77"
+BASE = "ba5e" * 10
 MAX_COMMENT = 65_536
 
 
@@ -108,6 +110,8 @@ class FakeGitHub:
     checks: list = field(default_factory=list)
     statuses: list = field(default_factory=list)
     pulls: dict = field(default_factory=lambda: {7: {"head": HEAD, "state": "open"}})
+    branches: dict = field(default_factory=lambda: {"main": BASE})
+    files: dict = field(default_factory=dict)  # by commit and path
     faults: list = field(default_factory=list)
     calls: list = field(default_factory=list)
     problems: list = field(default_factory=list)
@@ -174,9 +178,33 @@ class FakeGitHub:
         if found is None:
             return 404, _error("Not Found"), {}
         shown = {"number": int(number), "state": found["state"]}
-        answer = _like("pull-request", shown)
-        answer["head"]["sha"] = found["head"]
-        return 200, answer, {}
+        return 200, _pull_of("pull-request", shown, found), {}
+
+    def list_pulls(self, call):
+        """As GitHub: those that are open, from the branch of that owner."""
+        shown = [
+            _pull_of("pull-request-simple", {"number": number, "state": "open"}, found)
+            for number, found in self.pulls.items()
+            if found["state"] == "open"
+            and call.query["head"] == found.get("from", "fork:candidate")
+        ]
+        return self._page(call, shown)
+
+    def ref(self, call, branch):
+        commit = {**_sample_of("git-ref")["object"], "sha": self.branches[branch]}
+        return 200, {**_sample_of("git-ref"), "object": commit}, {}
+
+    def contents(self, call, path):
+        """A file of a commit, in lines of base64 as GitHub sends it; a larger one without."""
+        found = self.files.get((call.query["ref"], path))
+        if found is None:
+            return 404, _error("Not Found"), {}
+        if isinstance(found, list):
+            return 200, found, {}
+        shown = {"type": "file", "size": len(found), "encoding": "base64", "content": _lines(found)}
+        if len(found) > 1_000_000:
+            shown |= {"encoding": "none", "content": ""}
+        return 200, _like("content-file", shown), {}
 
     def list_comments(self, call, number):
         found = [_comment_of(c) for c in self.comments if c["pull"] == int(number)]
@@ -256,7 +284,10 @@ class FakeGitHub:
 _ANY = r"/repos/[^/]+/[^/]+"
 ROUTES = (
     ("GET", "/user", FakeGitHub.user),
+    ("GET", rf"{_ANY}/pulls", FakeGitHub.list_pulls),
     ("GET", rf"{_ANY}/pulls/(\d+)", FakeGitHub.pull),
+    ("GET", rf"{_ANY}/git/ref/heads/(.+)", FakeGitHub.ref),
+    ("GET", rf"{_ANY}/contents/(.+)", FakeGitHub.contents),
     ("GET", rf"{_ANY}/issues/(\d+)/comments", FakeGitHub.list_comments),
     ("POST", rf"{_ANY}/issues/(\d+)/comments", FakeGitHub.create_comment),
     ("PATCH", rf"{_ANY}/issues/comments/(\d+)", FakeGitHub.update_comment),
@@ -357,12 +388,18 @@ def _request(call, raw):
     return MockRequest(
         SERVER,
         call.method.lower(),
-        call.path,
+        _one_piece(call.path),
         args=call.query,
         headers=call.headers,
         data=raw or None,
         content_type="application/json",
     )
+
+
+def _one_piece(path):
+    """Return a path in which what may hold slashes has none, as the validator wants it."""
+    start, found, rest = re.match(r"(.*?)(/(?:contents|git/ref)/|$)(.*)", path).groups()
+    return start + found + rest.replace("/", "~")
 
 
 def _validate_request(github, call, raw):
@@ -393,7 +430,9 @@ def _note(github, call, check):
 
 def _operation(call):
     for pattern, methods in contract()[1]["paths"].items():
-        known = re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", pattern), call.path)
+        # The two that may hold slashes: a path in the repository, and a ref.
+        whole = re.sub(r"\{(path|ref)\}$", ".+", pattern)
+        known = re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", whole), call.path)
         if known and call.method.lower() in methods:
             return methods[call.method.lower()]
     return None
@@ -422,6 +461,22 @@ def _comment_of(comment):
     shown = {key: comment[key] for key in ("id", "body")}
     shown["html_url"] = f"https://github.com/acme/credit/pull/7#issuecomment-{comment['id']}"
     return {**_like("issue-comment", shown), "user": _like("simple-user", comment["user"])}
+
+
+def _pull_of(schema, shown, found):
+    answer = _like(schema, shown)
+    answer["head"]["sha"] = found["head"]
+    answer["base"]["ref"] = found.get("base", "main")
+    return answer
+
+
+def _lines(raw):
+    text = base64.b64encode(raw).decode()
+    return "".join(f"{text[i : i + 60]}\n" for i in range(0, len(text), 60))
+
+
+def _sample_of(schema):
+    return _sample({"$ref": f"#/components/schemas/{schema}"})
 
 
 def _plain(check):

@@ -146,6 +146,12 @@ class Store:
         return Registered(record=record, folder=folder, ref=ref)
 
     @disk()
+    def folder_of(self, ref: str) -> Path:
+        """Return the folder that a reference leads to, with nothing in it believed yet."""
+        number = self._number(ref, self._log().aliases)
+        return next(folder for each, folder in self._folders() if each == number)
+
+    @disk()
     def versions(self) -> list[Record]:
         """Return every version's record, oldest first; their predictions are not read."""
         return [read_record(folder, self.model) for _, folder in self._folders()]

@@ -37,8 +37,7 @@ def open_store(store: str, model: str, *, start: Path | None = None) -> local.St
 
     Nothing is read or written yet. Raises ConfigError for a kind of store that there is not.
     """
-    scheme = _SCHEME.match(store)
-    kind = (scheme[1] or scheme[2]).lower() if scheme else FOLDER
+    kind = kind_of(store)
     if kind not in STORES:
         raise ConfigError(
             f"there is no store of the kind {bounded(kind)!r}",
@@ -49,3 +48,9 @@ def open_store(store: str, model: str, *, start: Path | None = None) -> local.St
             "the store is not the name of a folder", hint="Leave it out for the default."
         )
     return STORES[kind]((start or Path()) / store, model)
+
+
+def kind_of(store: str) -> str:
+    """Return the kind of store that a name is of, whether or not there is such a kind."""
+    scheme = _SCHEME.match(store)
+    return (scheme[1] or scheme[2]).lower() if scheme else FOLDER

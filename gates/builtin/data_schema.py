@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, StrictBool, StrictStr
 
+from gates.builtin.declared import Declared
 from gates.errors import InputError
-from gates.expectations.expectation import Expectation, inferred
+from gates.expectations.expectation import INFERRED, Expectation, inferred
 from gates.expectations.rules import (
     ColumnRule,
     RowsRule,
@@ -24,6 +26,7 @@ from gates.limits import Limit, Problem
 from gates.report import (
     Check,
     Decide,
+    Family,
     GateResult,
     Mode,
     Model,
@@ -34,12 +37,16 @@ from gates.report import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gates.builtin.stored import Compared
-    from gates.evidence import Evidence
+    from gates.evidence import Evidence, Policy
     from gates.expectations.gx import Outcome
     from gates.record import Evaluated
     from gates.tables import Table
 
+_EXISTS = "expect_column_to_exist"
+_NULLS = "expect_column_values_to_not_be_null"
 _STRICTNESS = (Mode.REPORT, Mode.WARN, Mode.ENFORCE)
 
 
@@ -121,6 +128,38 @@ class DataSchema(Model):
         """Yield no limit: expectations have shares, and none is on a change."""
         return iter(())
 
+    def declared(self, policy: Policy, root: Path) -> Iterator[Declared]:
+        """Yield every question that these options and the suite below `root` tell of.
+
+        Of what is inferred from a baseline that is only which kinds of question there are.
+        """
+        asked = [*self._written(root), *self._of_table((), None)]
+        for expectation, name in zip(asked, _ids(self.gate, asked), strict=True):
+            yield self._declared(policy, expectation, name.partition("@")[2])
+        for type_ in sorted(INFERRED) if self.infer is not None else ():
+            free = self._declared(policy, Expectation(type=type_, kwargs={}, where="infer"), "")
+            bound = None if type_ == _NULLS else 1.0
+            yield replace(free, free=True, bound=bound, optional=type_ != _EXISTS)
+
+    def _declared(self, policy: Policy, expectation: Expectation, place: str) -> Declared:
+        mostly = expectation.kwargs.get("mostly", 1.0)
+        return Declared(
+            gate=self.gate,
+            metric=expectation.type,
+            verb=Verb.MIN,
+            bound=float(mostly) if isinstance(mostly, int | float) else 1.0,
+            family=Family.OVERALL,
+            decide=Decide.POINT,
+            mode=self._mode(policy, expectation),
+            on_inconclusive=self.on_inconclusive or policy.on_inconclusive,
+            place=place,
+            columns=_columns(expectation),
+            optional=expectation.optional,
+        )
+
+    def _mode(self, policy: Policy, expectation: Expectation) -> Mode:
+        return min(self.mode or policy.mode, expectation.mode, key=_STRICTNESS.index)
+
     def compared(self, evidence: Evidence) -> Iterator[Compared]:  # noqa: ARG002  as `problems`
         """Yield nothing: no model's output is looked at."""
         return iter(())
@@ -152,14 +191,9 @@ class DataSchema(Model):
 
         table = self._table(evidence)
         expectations = tuple(self._expectations(evidence, table))
-        outcomes = run(expectations, table)
-        seen: Counter[str] = Counter()
-        checks = []
-        for expectation, outcome in zip(expectations, outcomes, strict=True):
-            name = _id(self.gate, expectation)
-            seen[name] += 1
-            suffix = f"#{seen[name]}" if seen[name] > 1 else ""
-            checks.append(self._check(evidence, expectation, outcome, name + suffix))
+        outcomes, names = run(expectations, table), tuple(_ids(self.gate, expectations))
+        asked = zip(expectations, outcomes, names, strict=True)
+        checks = [self._check(evidence, *one) for one in asked]
         return GateResult(
             gate=self.gate,
             summary=f"{_count(len(checks), 'expectation')} on {_count(table.rows, 'row')} of "
@@ -175,16 +209,24 @@ class DataSchema(Model):
 
     def _expectations(self, evidence: Evidence, table: Table) -> Iterator[Expectation]:
         """Yield everything that was asked for, in the order of the options."""
-        if self.suite is not None:
-            yield from read_suite(evidence.root / self.suite, self.suite)
-        yield from concise(self.columns)
+        yield from self._written(evidence.policy_root or evidence.root)
         profiled = self._profiled(evidence)
         if profiled is not None:
             yield from inferred(profiled.profile, profiled.rows, self.infer_slack)
+        yield from self._of_table(table.columns, profiled)
+
+    def _written(self, root: Path) -> Iterator[Expectation]:
+        if self.suite is not None:
+            yield from read_suite(root / self.suite, self.suite)
+        yield from concise(self.columns)
+
+    def _of_table(
+        self, columns: Collection[str], profiled: Evaluated | None
+    ) -> Iterator[Expectation]:
         if self.rows is not None:
             yield row_count(self.rows)
         if self.only_columns:
-            there = [c for c, rule in self.columns.items() if rule.required or c in table.columns]
+            there = [c for c, rule in self.columns.items() if rule.required or c in columns]
             yield only(dict.fromkeys([*there, *(profiled.profile if profiled else ())]))
         for index, group in enumerate(self.unique_together):
             yield together(group, f"unique_together[{index}]")
@@ -208,7 +250,7 @@ class DataSchema(Model):
         return Check(
             id=name,
             metric=expectation.type,
-            columns=tuple(bounded(column) for column in expectation.about[:20]) or None,
+            columns=_columns(expectation),
             candidate=outcome.value,
             interval_of="candidate",
             confidence=policy.confidence,
@@ -216,15 +258,26 @@ class DataSchema(Model):
             n=outcome.n,
             limit={Verb.MIN: outcome.limit},
             decide=Decide.POINT,
-            mode=min(self.mode or policy.mode, expectation.mode, key=_STRICTNESS.index),
+            mode=self._mode(policy, expectation),
             on_inconclusive=self.on_inconclusive or policy.on_inconclusive,
             problem=outcome.problem,
             skip=outcome.skip,
         )
 
 
+def _columns(expectation: Expectation) -> tuple[str, ...] | None:
+    return tuple(bounded(column) for column in expectation.about[:20]) or None
+
+
+def _ids(gate: str, expectations: Iterable[Expectation]) -> Iterator[str]:
+    """Yield the stable rule ids; those that would be alike are numbered."""
+    seen: Counter[str] = Counter()
+    for name in (_id(gate, expectation) for expectation in expectations):
+        seen[name] += 1
+        yield f"{name}#{seen[name]}" if seen[name] > 1 else name
+
+
 def _id(gate: str, expectation: Expectation) -> str:
-    """Return the stable rule id; the caller numbers those that are alike."""
     about = ",".join(bounded(column) for column in expectation.about)
     at = f"@{bounded(about, 400)}" if about else ""
     return f"{gate}/{expectation.type}:min{at}"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, StrictInt, StrictStr
 
 from gates.builtin.checks import Numbers, Rule, check, measure_part, pair_numbers
+from gates.builtin.declared import Declared, Spot, declared
 from gates.builtin.parted import Parted, group_rates
 from gates.builtin.stored import Compared
 from gates.limits import (
@@ -20,10 +22,9 @@ from gates.limits import (
     bound_problems,
     column_problems,
     limits_at,
-    span,
     unknown_metric,
 )
-from gates.report import Check, Family, GateResult, GroupRate, Task, bounded
+from gates.report import MAX_TEXT, Check, Family, GateResult, GroupRate, Task, Verb, bounded
 from gates.stats.catalogue import (
     METRICS,
     NAMED_DISPARITIES,
@@ -31,11 +32,18 @@ from gates.stats.catalogue import (
     disparity,
     group_verbs,
     metrics_for,
+    span,
     verbs,
 )
 
 if TYPE_CHECKING:
-    from gates.evidence import Evidence
+    from pathlib import Path
+
+    from gates.evidence import Evidence, Policy
+
+
+_GROUP_SIZE = "group_size"
+_NAMED = 10  # of the groups that were not judged; the table has all
 
 
 class FairnessLimits(Bounds, Policies):
@@ -57,9 +65,10 @@ class Fairness(Policies):
     `[sex, race]`), and the disparity between groups as Fairlearn defines it. Limits are on the
     disparity itself, on its change from the baseline, or on each group's own change.
 
-    When it lies: groups below `min_group` rows are named and not judged; with many small groups
-    the largest difference is large by chance alone, so an absolute limit needs rows; equal rates
-    are not the same as fair treatment where the groups' circumstances differ.
+    When it lies: groups below `min_group` rows are not judged, and a check for each sensitive set
+    (`fairness/group_size:min@…`) says which and stays undecided; with many small groups the
+    largest difference is large by chance alone, so an absolute limit needs rows; equal rates are
+    not the same as fair treatment where the groups' circumstances differ.
 
     How to fix a fail: the group table shows who lost. Look at that group's rows in training data,
     at a feature that stands in for the group, and at the threshold.
@@ -71,7 +80,7 @@ class Fairness(Policies):
         min_length=1, description="Sensitive columns; [column, column] for an intersection."
     )
     min_group: StrictInt = Field(
-        default=50, ge=2, description="Groups with fewer rows are named and not judged."
+        default=50, ge=2, description="Groups with fewer rows are undecided, and named."
     )
     metrics: dict[StrictStr, FairnessLimits] = Field(min_length=1)
 
@@ -103,6 +112,18 @@ class Fairness(Policies):
             reach = span(rate, found.spread if found else None) if rate else (None, None)
             yield from limits_at(("metrics", name), limits.given(), reach)
 
+    def declared(self, policy: Policy, root: Path) -> Iterator[Declared]:  # noqa: ARG002  asked alike
+        """Yield every question that these options alone tell of."""
+        for spec in self.sensitive:
+            columns = tuple(map(bounded, (spec,) if isinstance(spec, str) else spec))
+            for name, limits in self.metrics.items():
+                spot = _spot(columns, by_group=disparity(name) is None)
+                asked = (self.gate, name), limits.given(), (limits, self), policy
+                yield from declared(*asked, spot)
+            size = (self.gate, _GROUP_SIZE), {Verb.MIN: float(self.min_group)}, (self,), policy
+            at = replace(_spot(columns, by_group=True), each=(), place=",".join(columns))
+            yield from (replace(one, rare=True) for one in declared(*size, at))
+
     def compared(self, evidence: Evidence) -> Iterator[Compared]:
         """Yield what is measured of the baseline: every rate in every group."""
         for spec in self.sensitive:
@@ -132,22 +153,44 @@ class Fairness(Policies):
                     f"{evidence.rows:,} rows have no value here and are in no group."
                 )
             if len(judged.parts) < len(parted.parts):
-                small = len(parted.parts) - len(judged.parts)
-                notes.append(
-                    f"{', '.join(map(bounded, columns))}: {small} of {len(parted.parts)} groups "
-                    f"have fewer than {self.min_group} rows and were not judged."
-                )
+                checks.append(self._unjudged(parted))
             for name, limits in self.metrics.items():
                 checks += self._checks(judged, name, limits)
             groups += group_rates(parted, self._rates(), self.min_group)
         return GateResult(
             gate=self.gate,
             summary=f"{len(self.metrics)} metrics over {len(self.sensitive)} sensitive sets",
-            hint="The group table shows whose rate moved: look at that group's rows first.",
+            hint="The rates by group say whose moved: look at that group's rows first.",
             checks=tuple(checks),
             groups=tuple(groups),
             notes=tuple(notes),
         )
+
+    def _unjudged(self, parted: Parted) -> Check:
+        """Return the question that groups with too few rows leave open, as one check a set."""
+        left = [part for part in parted.parts if len(part.index) < self.min_group]
+        names = ", ".join(f"`{part.name}`" for part in left[:_NAMED])
+        more = f" and {len(left) - _NAMED:,} more" if len(left) > _NAMED else ""
+        one = len(left) == 1
+        numbers = Numbers(
+            n=parted.rows,
+            problem=bounded(
+                f"{len(left):,} of {len(parted.parts):,} groups {'has' if one else 'have'} fewer "
+                f"than {self.min_group} rows and {'was' if one else 'were'} not judged: "
+                f"{names}{more}.",
+                MAX_TEXT,
+            ),
+        )
+        rule = Rule(
+            gate=self.gate,
+            metric=_GROUP_SIZE,
+            # Never of all rows: what cannot be told of a group is undecided, and no error.
+            family=Family.SLICES if len(parted.columns) == 1 else Family.INTERSECTIONS,
+            place=parted.place,
+            sensitive=parted.names,
+            policies=(self,),
+        )
+        return check(parted.evidence, rule, Verb.MIN, float(self.min_group), numbers)
 
     def _betas(self) -> tuple[tuple[str, float], ...]:
         """Return each rate with each β that it is measured at."""
@@ -200,6 +243,16 @@ class Fairness(Policies):
             pair = measure_part(group, name, beta=limits.beta or 1.0)
             for verb, bound in limits.given().items():
                 yield check(evidence, rule, verb, bound, pair_numbers(evidence, pair, verb))
+
+
+def _spot(columns: tuple[str, ...], *, by_group: bool) -> Spot:
+    """Return where a sensitive set is asked about: in each group, or between them."""
+    single = len(columns) == 1
+    if by_group:
+        family = Family.SLICES if single else Family.INTERSECTIONS
+        return Spot(family=family, each=columns, sensitive=columns)
+    family = Family.OVERALL if single else Family.INTERSECTIONS
+    return Spot(family=family, place=",".join(columns), sensitive=columns)
 
 
 def _metric_problems(task: Task, name: str, limits: FairnessLimits) -> Iterator[Problem]:

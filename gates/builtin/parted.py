@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from gates.builtin.checks import Numbers, Pair, measure_part, no_baseline
+from gates.builtin.checks import Numbers, Pair, measure_part, no_baseline, pair_numbers
 from gates.builtin.parts import Part
 from gates.builtin.stored import Blocked, blocked
 from gates.errors import GatesError
@@ -217,6 +217,7 @@ def group_rates(parted: Parted, rates: tuple[str, ...], min_group: int) -> Itera
         small = len(part.index) < min_group
         for rate in rates:
             pair = measure_part(group, rate, some=False)
+            interval = pair_numbers(evidence, pair, Verb.MIN).interval
             note = pair.candidate_problem or (
                 f"fewer than {min_group} rows: not judged" if small else None
             )
@@ -227,5 +228,6 @@ def group_rates(parted: Parted, rates: tuple[str, ...], min_group: int) -> Itera
                 n=None if withheld else len(part.index),
                 baseline=None if withheld else pair.stored,
                 candidate=pair.candidate.value if pair.candidate else None,
+                interval=(interval.low, interval.high) if interval else None,
                 note=note,
             )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import AfterValidator, Field, StrictStr
 
 from gates.builtin.checks import Pair, Rule, check, measure_part, part_numbers
+from gates.builtin.declared import Declared, Spot, declared, place_of
 from gates.builtin.parts import Part, in_threads, prepare
 from gates.builtin.stored import Compared
 from gates.errors import ConfigError, GatesError
@@ -22,15 +23,16 @@ from gates.limits import (
     bound_problems,
     column_problems,
     limits_at,
-    span,
     unknown_metric,
 )
 from gates.report import Check, Family, GateResult, Model, Task, Verb, bounded
-from gates.stats.catalogue import METRICS, metrics_for, verbs
+from gates.stats.catalogue import METRICS, metrics_for, span, verbs
 from gates.where import parse
 
 if TYPE_CHECKING:
-    from gates.evidence import Evidence, Slice
+    from pathlib import Path
+
+    from gates.evidence import Evidence, Policy, Slice
 
 _AGREEMENT = 1e-9
 
@@ -134,6 +136,16 @@ class Performance(Policies):
             if limits.slices is not None:
                 yield from limits_at(("metrics", name, "slices"), limits.slices.given(), reach)
 
+    def declared(self, policy: Policy, root: Path) -> Iterator[Declared]:  # noqa: ARG002  asked alike
+        """Yield every question that these options alone tell of."""
+        for name, limits in self.metrics.items():
+            asked = (self.gate, name), limits.given(), (limits, self), policy
+            yield from declared(*asked, Spot(family=Family.OVERALL, whole=True))
+        for name, limits in self.metrics.items():
+            for spec in self.slices:
+                asked = (self.gate, name), limits.in_slices(), (limits, self), policy
+                yield from declared(*asked, _spot(spec))
+
     def compared(self, evidence: Evidence) -> Iterator[Compared]:
         """Yield what is measured of the baseline: every metric overall and, with limits, sliced."""
         for name, limits in self.metrics.items():
@@ -211,6 +223,16 @@ class Performance(Policies):
             columns = (spec,) if isinstance(spec, str) else spec
             family = Family.SLICES if len(columns) == 1 else Family.INTERSECTIONS
             yield family, evidence.groups(columns)
+
+
+def _spot(spec: str | tuple[str, ...] | Condition) -> Spot:
+    """Return where one entry of `slices` asks."""
+    if isinstance(spec, Condition):
+        values = {bounded(spec.name): bounded(parse(spec.where).text)}
+        return Spot(family=Family.SLICES, place=place_of(values), slice=values)
+    columns = tuple(bounded(column) for column in ((spec,) if isinstance(spec, str) else spec))
+    family = Family.SLICES if len(columns) == 1 else Family.INTERSECTIONS
+    return Spot(family=family, each=columns)
 
 
 def _columns(spec: str | tuple[str, ...] | Condition) -> tuple[str, ...]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from gates.builtin.artifact import Artifact
 from gates.builtin.data_schema import DataSchema
 from gates.builtin.fairness import Fairness
 from gates.builtin.performance import Performance
 
-GATES: dict[str, type[DataSchema | Performance | Fairness]] = {
+GATES: dict[str, type[DataSchema | Performance | Fairness | Artifact]] = {
     "data-schema": DataSchema,
     "performance": Performance,
     "fairness": Fairness,
+    "artifact": Artifact,
 }

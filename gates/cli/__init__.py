@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ import typer
 
 from gates import __version__
 from gates.cli.baseline import baseline_app
+from gates.cli.evidence import verify_evidence
 from gates.cli.judge import report, run
 from gates.cli.power import power
 from gates.cli.setup import demo, extras, init, schema, validate
@@ -27,12 +29,17 @@ app = typer.Typer(
 )
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 @dataclass
 class World:
-    """What the process was given: the environment, where to write a traceback, whether to stop."""
+    """What the process was given: environment, where to write a traceback, time, and an end."""
 
     environ: Mapping[str, str] = field(repr=False)
     debug: Path | None = None
+    now: Callable[[], datetime] = _now
     stop: Stop = field(default_factory=Stop)
 
 
@@ -63,6 +70,7 @@ app.command()(init)
 app.command()(power)
 app.add_typer(baseline_app, name="baseline")
 app.command()(report)
+app.command()(verify_evidence)
 app.command()(schema)
 app.command()(extras)
 app.command()(demo)

@@ -38,8 +38,8 @@ def register(
     ],
     model: ModelOption = None,
     alias: Annotated[str | None, typer.Option(help="Alias to point at the new version.")] = None,
-    artefact: Annotated[
-        Path | None, typer.Option(help="The model file, to keep its digest.")
+    artifact: Annotated[
+        Path | None, typer.Option(help="The model's file or folder, to keep its digest.")
     ] = None,
     by: Annotated[str | None, typer.Option(help="Who registers it.")] = None,
     config: ConfigOption = DEFAULT,
@@ -58,7 +58,7 @@ def register(
     options = settings.models[name].candidate
     new = Candidate(
         predictions=Source(path=predictions, columns=options.columns, threshold=options.threshold),
-        artefact=artefact,
+        artifact=artifact,
         alias=alias,
         by=by or _who(ctx.obj.environ),
         at=_now(),

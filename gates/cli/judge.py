@@ -6,26 +6,41 @@ import platform
 import shutil
 import sys
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gates.cli.crash import write_debug
-from gates.cli.selection import Asked, selected
-from gates.errors import ConfigError, EnvironmentFault, GatesError, InputError
+from gates.cli.evidence import discard_evidence, write_evidence
+from gates.cli.rules import PolicyFrom, base_commit, rules_of
+from gates.cli.selection import touched_since
+from gates.errors import ConfigError, EnvironmentFault, GatesError
 from gates.yaml_source import suggestion
 
 if TYPE_CHECKING:
     from gates.cli.publish import Choice
     from gates.report import ErrorInfo, Report, RunInfo
-    from gates.waivers import Waiver
 
 ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", help="The configuration file.", show_default=True)
 ]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What `run` was asked to judge, and by whose rules."""
+
+    config: Path
+    models: tuple[str, ...]
+    gates: tuple[str, ...]
+    policy: PolicyFrom
+    base: str | None
+    since: str | None
 
 
 class Format(StrEnum):
@@ -51,7 +66,7 @@ def run(
             metavar="COMMIT", help="Judge only the models that a change since this commit is about."
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for report.json and report.md.")] = Path(
+    out: Annotated[Path, typer.Option(help="Folder for the report and its evidence.")] = Path(
         "model-gates-report"
     ),
     format: Annotated[  # noqa: A002  (the flag's name)
@@ -60,13 +75,23 @@ def run(
     github: Annotated[
         bool, typer.Option("--github", help="Write step outputs and the job summary.")
     ] = False,
+    policy: Annotated[
+        PolicyFrom,
+        typer.Option(help="Whose rules apply; auto: on a pull request the base commit's."),
+    ] = PolicyFrom.AUTO,
+    base: Annotated[
+        str | None, typer.Option(help="The base commit, where the event does not say.")
+    ] = None,
 ) -> None:
     """Run the gates and exit with 0 (not blocked) or 1 (blocked)."""
     from reporters.render.escape import plain
 
-    asked = Asked(models=tuple(model or ()), gates=tuple(gate or ()), since=changed_since)
-    report = _report(ctx, config, asked)
+    discard_evidence(out)
+    asked = Asked(config, tuple(model or ()), tuple(gate or ()), policy, base, changed_since)
+    with TemporaryDirectory(prefix="model-gates-") as folder:
+        report = _report(ctx, asked, Path(folder))
     paths = _write(report, out)
+    write_evidence(ctx.obj.environ, report, out, gates=tuple(gate or ()))
     typer.echo(_rendered(report, format.value), nl=False)
     if report.error and format is not Format.CONSOLE:
         typer.echo(_error_text(report.error), err=True)
@@ -114,52 +139,72 @@ def report(
     template: Annotated[
         Path | None, typer.Option(help="A template that replaces blocks of the Markdown.")
     ] = None,
+    rejudge: Annotated[
+        bool,
+        typer.Option(
+            "--rejudge", help="In a `workflow_run` job: take its numbers, and judge them anew."
+        ),
+    ] = False,
+    config: Annotated[
+        Path, typer.Option("--config", "-c", help="For --rejudge: as the repository has it.")
+    ] = Path("model-gates.yml"),
+    model: Annotated[
+        list[str] | None, typer.Option(help="For --rejudge: the models that were judged.")
+    ] = None,
+    gate: Annotated[
+        list[str] | None, typer.Option(help="For --rejudge: the gates that were run.")
+    ] = None,
 ) -> None:
     """Render or publish a report.json; exit with 0 whatever its verdict."""
-    found = _read(file)
-    places = to or ["console"]
-    override = None if template is None else _override(template, places)
+    from gates.cli.publish import Choice
+    from gates.cli.reading import read
 
-    def choice() -> Choice:
-        from gates.cli.publish import Choice
-        from reporters.publish.place import When
+    places = tuple(to or ["console"])
+    choice = Choice(
+        when=comment.value,
+        slug=slug,
+        pull=pull_request,
+        author=author,
+        require_post=require_post,
+        override=None if template is None else _override(template, places),
+    )
+    if not rejudge:
+        _show(ctx.obj.environ, read(file), places, choice)
+        return
+    from gates.cli.rejudge import Untrusted, rejudged
 
-        return Choice(
-            when=When(comment),
-            slug=slug,
-            pull=pull_request,
-            author=author,
-            require_post=require_post,
-            override=override,
-        )
+    untrusted = Untrusted(file, config, tuple(model or ()), tuple(gate or ()))
+    again = rejudged(ctx.obj.environ, untrusted)
+    if again.report is None:
+        typer.echo(f"nothing was judged: {again.skipped}", err=True)
+        return
+    _show(ctx.obj.environ, again.report, places, replace(choice, pull=again.pull))
+    if again.error is not None:
+        raise again.error
 
+
+def _show(environ: dict[str, str], found: Report, places: Sequence[str], choice: Choice) -> None:
+    """Print a report, or publish it; a place that fails keeps no other from being told."""
     faults = []
-    for place in places:
-        # One that fails keeps no other from being told.
+    for to in places:
         try:
-            if place.startswith("github-"):
-                _publish(ctx.obj.environ, found, place, choice())
-            else:
-                _show(ctx.obj.environ, found, place, override)
+            _show_one(environ, found, to, choice)
         except EnvironmentFault as fault:
             faults.append(fault)
     if faults:
         raise faults[0]
 
 
-def _show(environ: dict[str, str], found: Report, to: str, override: str | None) -> None:
-    """Print a report, rendered."""
+def _show_one(environ: dict[str, str], found: Report, to: str, choice: Choice) -> None:
     if to == "sarif":
         from gates.cli.publish import rule_lines
         from reporters.render import sarif
 
         typer.echo(sarif.render(found, lines=rule_lines(environ, found)), nl=False)
-    else:
-        typer.echo(_rendered(found, to, override), nl=False)
-
-
-def _publish(environ: dict[str, str], found: Report, to: str, choice: Choice) -> None:
-    """Publish a report on GitHub."""
+        return
+    if not to.startswith("github-"):
+        typer.echo(_rendered(found, to, choice.override), nl=False)
+        return
     from gates.cli.publish import publish, summarise
     from reporters.publish.registry import PUBLISHERS
 
@@ -172,45 +217,22 @@ def _publish(environ: dict[str, str], found: Report, to: str, choice: Choice) ->
         raise _unknown(to)
 
 
-def _read(file: Path) -> Report:
-    """Return the report in a file, of bounded size and of our schema."""
-    from pydantic import ValidationError
-
-    from gates.report import MAX_BYTES, load
-
-    try:
-        with file.open("rb") as opened:
-            raw = opened.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise InputError(f"cannot read the report: {error.strerror}", where=str(file)) from error
-    if len(raw) > MAX_BYTES:
-        raise InputError(f"larger than {MAX_BYTES:,} bytes: not a report", where=str(file))
-    try:
-        return load(raw)
-    except ValidationError as error:
-        raise InputError(
-            f"not a report of schema 1: {error.error_count()} problem(s)",
-            where=str(file),
-            hint="`model-gates run --out DIR` writes DIR/report.json.",
-        ) from error
-
-
-def _report(ctx: typer.Context, path: Path, asked: Asked) -> Report:
-    from gates.config import load
+def _report(ctx: typer.Context, asked: Asked, folder: Path) -> Report:
+    from gates.config import select
     from gates.decide import refused, unchanged
-    from gates.report import PolicyInfo
 
-    info = _run_info(ctx.obj.environ, path)
+    info = _run_info(ctx.obj.environ, asked.config)
     today = datetime.fromisoformat(info.started).date()
     try:
-        config, source = load(path)
-        config, selection = selected(config, path, asked)
-        waivers = _waivers(path.parent, today)
+        commit = base_commit(ctx.obj.environ, asked.config, asked.policy, asked.base)
+        info = info.model_copy(update={"git": info.git.model_copy(update={"base_sha": commit})})
+        rules = rules_of(asked.config, commit, folder, today)
+        config = select(rules.config, asked.models, asked.gates)
+        config, selection = touched_since(config, asked.config, asked.since)
     except GatesError as error:
         return refused(error, info)
-    policy = PolicyInfo(digest=source.digest)
     if selection is not None and not config.models:
-        return unchanged(selection, policy, info)
+        return unchanged(selection, rules.info, info)
 
     def progress(model: str, gate: str, state: str) -> None:
         ctx.obj.stop.check()
@@ -227,24 +249,18 @@ def _report(ctx: typer.Context, path: Path, asked: Asked) -> Report:
     judged = judge(
         Run(
             config=config,
-            root=path.parent,
-            policy=policy,
+            root=asked.config.parent,
+            policy_root=rules.root,
+            policy=rules.info,
             info=info,
             progress=progress,
             on_crash=on_crash,
-            waivers=waivers,
+            on_output=_show_output,
+            waivers=rules.waivers,
             day=today,
         )
     )
     return judged.model_copy(update={"selection": selection})
-
-
-def _waivers(folder: Path, today: date) -> tuple[Waiver, ...]:
-    """Return the waivers beside the configuration, if there is such a file."""
-    from gates.waivers import WAIVERS_NAME, load
-
-    path = folder / WAIVERS_NAME
-    return load(path, on=today) if path.exists() or path.is_symlink() else ()
 
 
 def _run_info(environ: dict[str, str], config: Path) -> RunInfo:
@@ -268,6 +284,12 @@ def _progress(model: str, gate: str, state: str) -> None:
         typer.echo(f"{model}: {gate}: {state}", err=True)
     elif sys.stderr.isatty():
         typer.echo(f"{model}: {gate} …", err=True)
+
+
+def _show_output(output: str) -> None:
+    from gates.cli.output import quoted
+
+    typer.echo(quoted(output), err=True)
 
 
 def _write(report: Report, out: Path) -> tuple[Path, Path]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gates.github.context import Job
     from gates.github.repository import Repository
     from gates.report import Check, Report
-    from reporters.publish.place import Place, Spot, When
+    from reporters.publish.place import Place, Spot
     from reporters.render.escape import Said
 
 CONFIG = "model-gates.yml"
@@ -30,7 +30,7 @@ FENCE = "MODEL_GATES_FENCE"
 class Choice:
     """What the user chose on the command line."""
 
-    when: When
+    when: str
     slug: str | None = None
     pull: int | None = None
     author: str | None = None
@@ -107,22 +107,23 @@ def _through(environ: Mapping[str, str], commands: str) -> str:
 
 def _place(environ: Mapping[str, str], report: Report, choice: Choice) -> Place:
     from gates.github.context import job
-    from reporters.publish.place import DEFAULT_SLUG, Place
+    from reporters.publish.place import DEFAULT_SLUG, Place, When
 
     here = job(environ, pull=choice.pull)
     config = os.path.normpath(report.run.config or CONFIG)
     return Place(
         job=here,
-        connect=lambda: _connect(environ, here),
+        connect=lambda: connect(environ, here),
         slug=choice.slug or (DEFAULT_SLUG if config == CONFIG else config),
-        when=choice.when,
+        when=When(choice.when),
         author=choice.author,
         override=choice.override,
         find=_finder(environ, report),
     )
 
 
-def _connect(environ: Mapping[str, str], here: Job) -> Repository:
+def connect(environ: Mapping[str, str], here: Job) -> Repository:
+    """Return the job's repository behind a client with its token."""
     from gates.github.client import Client
     from gates.github.repository import Repository
 

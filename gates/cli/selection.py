@@ -1,8 +1,7 @@
-"""Which part of a configuration a run is about: what was named, and what has changed."""
+"""Which models a change is about: `run --changed-since`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,29 +10,21 @@ if TYPE_CHECKING:
     from gates.report import Selection
 
 
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """What was named on the command line; what is empty leaves nothing out."""
+def touched_since(
+    config: Config, path: Path, commit: str | None
+) -> tuple[Config, Selection | None]:
+    """Return the part of a configuration that a change since a commit is about.
 
-    models: tuple[str, ...] = ()
-    gates: tuple[str, ...] = ()
-    since: str | None = None
-
-
-def selected(config: Config, path: Path, asked: Asked) -> tuple[Config, Selection | None]:
-    """Return the part of the configuration at `path` that is to be judged.
-
-    With it comes which models were left out because nothing of theirs changed, if that was asked.
+    `path` is where the configuration stands in the work tree. With the part comes which models were
+    left out, if that was asked.
     """
-    from gates.config import select
     from gates.git import changed_since
     from gates.report import Selection, bounded
     from gates.touched import touched
 
-    config = select(config, asked.models, asked.gates)
-    if asked.since is None:
+    if commit is None:
         return config, None
-    sha, files = changed_since(path.parent, asked.since)
+    sha, files = changed_since(path.parent, commit)
     about = config.models if files is None else touched(config, path.name, files)
     kept = {name: model for name, model in config.models.items() if name in about}
     left_out = tuple(bounded(name) for name in config.models if name not in kept)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shlex
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -16,10 +18,11 @@ DEFAULT = Path("model-gates.yml")
 
 
 class Schema(StrEnum):
-    """The two files that have a schema."""
+    """The files that have a schema."""
 
     CONFIG = "config"
     REPORT = "report"
+    EVIDENCE = "evidence"
 
 
 def validate(
@@ -37,6 +40,7 @@ def validate(
 
 
 def extras(
+    ctx: typer.Context,
     config: Annotated[
         Path, typer.Option("--config", "-c", help="The configuration file.")
     ] = DEFAULT,
@@ -44,10 +48,14 @@ def extras(
     gate: Annotated[list[str] | None, typer.Option(help="For this gate alone.")] = None,
 ) -> None:
     """Print the extras that a configuration needs, one a line: what an installer has to install."""
-    from gates.config import load, select
+    from gates.cli.rules import PolicyFrom, base_commit, rules_of
+    from gates.config import select
     from gates.extras import needed
 
-    found, _ = load(config)
+    # By the same rules as `run` will go by: on a pull request, those of the base commit.
+    commit = base_commit(ctx.obj.environ, config, PolicyFrom.AUTO, None)
+    with TemporaryDirectory(prefix="model-gates-") as folder:
+        found = rules_of(config, commit, Path(folder), datetime.now(UTC).date()).config
     for name in needed(select(found, tuple(model or ()), tuple(gate or ()))):
         typer.echo(name)
 
@@ -61,7 +69,7 @@ def schema(
         bool, typer.Option("--write", help="Write the shipped schemas anew (for contributors).")
     ] = False,
 ) -> None:
-    """Print the JSON Schema of model-gates.yml, or of report.json."""
+    """Print the JSON Schema of model-gates.yml, report.json or evidence.json."""
     current = _schemas()
     if not (check or write):
         typer.echo(current[of], nl=False)
@@ -79,9 +87,13 @@ def schema(
 
 
 def _schemas() -> dict[Schema, str]:
-    from gates import config, report
+    from gates import attestation, config, report
 
-    found = {Schema.CONFIG: config.json_schema(), Schema.REPORT: report.json_schema()}
+    found = {
+        Schema.CONFIG: config.json_schema(),
+        Schema.REPORT: report.json_schema(),
+        Schema.EVIDENCE: attestation.json_schema(),
+    }
     return {
         name: json.dumps(one, indent=1, ensure_ascii=False) + "\n" for name, one in found.items()
     }

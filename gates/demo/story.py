@@ -76,7 +76,7 @@ STORY = (
     ),
     Step(
         before="The same command, the same limits. A check that is undecided had too few rows to "
-        "tell. It warns, and says how many more would do; it blocks only where a team asks for "
+        "tell. It warns, and says how many would do; it blocks only where a team asks for "
         "that.",
         command=f"model-gates run --out {PASSED}",
         report=PASSED,

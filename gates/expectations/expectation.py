@@ -32,6 +32,18 @@ _SHAPE = frozenset(
 )
 
 
+# What a baseline's profile may say of a column (`inferred`).
+INFERRED = frozenset(
+    {
+        "expect_column_to_exist",
+        "expect_column_values_to_be_between",
+        "expect_column_values_to_be_in_set",
+        "expect_column_values_to_be_in_type_list",
+        "expect_column_values_to_not_be_null",
+    }
+)
+
+
 class ColumnType(StrEnum):
     """What a column may hold; an integer is a number."""
 

@@ -32,7 +32,7 @@ def read_suite(path: Path, shown: str) -> tuple[Expectation, ...]:
 
     Raises ConfigError when it is missing, not JSON, not a suite, or empty.
     """
-    suite = _document(path, shown)
+    suite = read_document(path, shown)
     listed = suite.get("expectations")
     if not isinstance(listed, list):
         _refuse("the suite has no list of `expectations`", shown, _HINT)
@@ -49,7 +49,8 @@ def read_suite(path: Path, shown: str) -> tuple[Expectation, ...]:
     )
 
 
-def _document(path: Path, shown: str) -> dict[str, Any]:
+def read_document(path: Path, shown: str) -> dict[str, Any]:
+    """Return the JSON object in a suite file. Raises ConfigError when there is none."""
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)

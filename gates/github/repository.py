@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
@@ -43,15 +45,28 @@ class Comment(_Shape):
     body: str = ""
 
 
-class _Head(_Shape):
+class _End(_Shape):
     sha: str
+    ref: str = ""
 
 
 class Pull(_Shape):
-    """A pull request: whether it is open, and the commit it stands at."""
+    """A pull request: whether it is open, the commit it stands at, and the branch it is for."""
 
+    number: int
     state: str
-    head: _Head
+    head: _End
+    base: _End
+
+
+class _Ref(_Shape):
+    object: _End
+
+
+class _File(_Shape):
+    type: str
+    encoding: str = ""
+    content: str = ""
 
 
 class CheckRun(_Shape):
@@ -85,6 +100,38 @@ class Repository:
     def pull(self, number: int) -> Pull:
         """Return a pull request."""
         return _read(Pull, self.client.get(self._path(f"pulls/{number}")))
+
+    def open_pulls(self, owner: str, branch: str) -> Iterator[Pull]:
+        """Yield the open pull requests from a branch, of this repository or of a fork."""
+        for page in self.client.pages(self._path("pulls"), state="open", head=f"{owner}:{branch}"):
+            yield from _read(tuple[Pull, ...], page)
+
+    def tip(self, branch: str) -> str:
+        """Return the commit that a branch stands at."""
+        return _read(_Ref, self.client.get(self._path(f"git/ref/heads/{quote(branch)}"))).object.sha
+
+    def file(self, path: str, sha: str) -> bytes | None:
+        """Return the bytes of a file in a commit, or None where there is none.
+
+        Raises EnvironmentFault for what is no plain file, or is larger than this API shows (1 MB).
+        """
+        try:
+            answer = self.client.get(self._path(f"contents/{quote(path)}"), ref=sha)
+        except ApiFault as fault:
+            if fault.status != 404:
+                raise
+            return None
+        found = _File(type="dir") if isinstance(answer, list) else _read(_File, answer)
+        try:
+            if found.type == "file" and found.encoding == "base64":
+                return base64.b64decode("".join(found.content.split()), validate=True)
+        except ValueError:
+            pass
+        raise EnvironmentFault(
+            "this is no plain file of at most 1 MB",
+            where=f"{sha[:12]}:{path}",
+            hint="Commit a plain, smaller file there.",
+        )
 
     def comments(self, number: int) -> Iterator[Comment]:
         """Yield every comment on a pull request, the oldest first."""

@@ -6,11 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gates.decide import LOWER_BOUNDS, threshold
-from gates.limits import span
+from gates.decide import threshold
 from gates.power.answer import Basis, CheckPower, Standing
 from gates.report import Check, Decide, Verb, bounded, significant
-from gates.stats.catalogue import METRICS, disparity
+from gates.stats.catalogue import disparity, possible
 from gates.stats.power import (
     ASSUMED,
     Aim,
@@ -21,6 +20,7 @@ from gates.stats.power import (
     variance_of,
 )
 from gates.stats.score_intervals import normal_quantile
+from gates.undecided import arms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,9 +133,9 @@ def _turned(check: Check, asked: Asked) -> _Turned | str:
         return "decided by a count, without an interval" if point else "there is no number"
     if check.interval is None or check.n == 0:
         return "decided by the plain number" if point else "these rows give no interval"
-    sign = -1.0 if check.verb in LOWER_BOUNDS else 1.0
+    sign = -1.0 if check.verb.is_floor else 1.0
     low, high = sorted(sign * end for end in check.interval)
-    below, above = _arms(check, sign * value - low, high - sign * value)
+    below, above = arms(check, sign * value - low, high - sign * value)
 
     def back(turned: float) -> float:
         if check.verb is Verb.MAX_RATIO:
@@ -150,14 +150,6 @@ def _turned(check: Check, asked: Asked) -> _Turned | str:
         below=below,
         back=back,
     )
-
-
-def _arms(check: Check, below: float, above: float) -> tuple[float, float]:
-    """Return an interval's arms; those of a disparity may reach one way only, by its bounds."""
-    if disparity(check.metric) is None:
-        return below, above
-    half = (below + above) / 2.0
-    return max(below, half), max(above, half)
 
 
 def _by_point(known: CheckPower, check: Check, turned: _Turned) -> CheckPower:
@@ -203,15 +195,5 @@ def _by_interval(known: CheckPower, check: Check, turned: _Turned, asked: Asked)
 
 def _possible(check: Check, limit: float) -> float | None:
     """Return a limit that the metric can reach, else None."""
-    found = disparity(check.metric)
-    rate = METRICS.get(found.rates[0] if found else check.metric)
-    if rate is None or not math.isfinite(limit):
-        return None
-    low, high = span(rate, found.spread if found else None)
-    if not check.verb.needs_baseline:
-        within = (low is None or limit >= low) and (high is None or limit <= high)
-    else:
-        # A change is no larger than the range is wide; a ratio has no such end.
-        endless = low is None or high is None or check.verb is Verb.MAX_RATIO
-        within = endless or limit <= (high or 0.0) - (low or 0.0)
-    return significant(limit) if within else None
+    reached = math.isfinite(limit) and possible(check.metric, check.verb, limit)
+    return significant(limit) if reached else None

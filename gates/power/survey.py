@@ -112,7 +112,7 @@ def _look(engine: Engine, config: Config, name: str, root: Path, folder: Path) -
     """Return the evidence as a run would have it, or with the one model that there is."""
     model = config.models[name]
     kept = store(model, name, root)
-    candidate = model.candidate.fetch(root)
+    candidate = model.candidate.there(root)
     if not candidate.path.exists():
         return _without_candidate(engine, config, name, root, folder)
     registered = bool(kept.versions())

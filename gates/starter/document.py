@@ -83,6 +83,9 @@ def _head(model: str, meaning: Meaning, seen: Seen, beside: Path) -> Iterator[st
     if meaning.columns != Columns():
         yield f"      columns: {flow(meaning.columns.model_dump(exclude_defaults=True))}"
     yield from ("", "    baseline:", "      store: .model-gates/baselines", "      alias: champion")
+    yield from remark(
+        3, "`ledger: true` counts what this set was asked, and warns when it is worn out"
+    )
     yield from ("", "    gates:")
 
 

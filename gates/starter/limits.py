@@ -196,7 +196,7 @@ def fairness(meaning: Meaning, evidence: Evidence) -> Iterator[str]:
         "the difference itself may be, and [a, b] for intersections. (pip extra fairness)",
     )
     yield from ("      fairness:", f"        sensitive: {flow(list(judged))}")
-    yield from entry(4, f"min_group: {min_group}", "smaller ones are named and not judged")
+    yield from entry(4, f"min_group: {min_group}", "smaller ones stay undecided")
     yield from ("        metrics:", *(f"          {line}" for line in lines if line))
 
 

@@ -227,3 +227,27 @@ def group_verbs(better: Better) -> frozenset[Verb]:
 def metrics_for(task: Task) -> tuple[str, ...]:
     """Return the names of the metrics a task has, in catalogue order."""
     return tuple(name for name, metric in METRICS.items() if task in metric.tasks)
+
+
+def span(metric: Metric, spread: Spread | None = None) -> tuple[float | None, float | None]:
+    """Return the lowest and the highest value of a metric, or of its spread between groups."""
+    if spread is Spread.RATIO:
+        return 0.0, 1.0
+    if spread is Spread.DIFFERENCE:
+        endless = metric.low is None or metric.high is None
+        return 0.0, None if endless else (metric.high or 0.0) - (metric.low or 0.0)
+    return metric.low, metric.high
+
+
+def possible(metric: str, verb: Verb, limit: float) -> bool:
+    """Return whether a metric, or a disparity, can get as far as a limit at all."""
+    found = disparity(metric)
+    rate = METRICS.get(found.rates[0] if found else metric)
+    if rate is None:
+        return False
+    low, high = span(rate, found.spread if found else None)
+    if not verb.needs_baseline:
+        return (low is None or limit >= low) and (high is None or limit <= high)
+    # A change is no larger than the range is wide; a ratio has no such end.
+    endless = low is None or high is None or verb is Verb.MAX_RATIO
+    return endless or limit <= (high or 0.0) - (low or 0.0)

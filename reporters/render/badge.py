@@ -20,12 +20,13 @@ STATES = {
     Tone.FAIL: ("✗ blocked", "#cf222e", "red"),
     Tone.WARN: ("! passed, warns", "#9a6700", "orange"),
     Tone.UNDECIDED: ("? undecided", "#57606a", "yellow"),
+    Tone.WAIVED: ("~ passed, waived", "#9a6700", "orange"),
     Tone.SKIPPED: ("– nothing judged", "#57606a", "lightgrey"),
     Tone.PASS: ("✓ passed", "#1a7f37", "brightgreen"),
 }
 # About the advance widths of DejaVu Sans at 11 pixels; `textLength` makes any font keep to them.
 _WIDE = dict.fromkeys("ijl", 3.06) | dict.fromkeys(" ,t!", 3.9) | dict.fromkeys("fr", 4.2)
-_WIDE |= {"m": 10.72, "w": 9.0, "✓": 9.2, "✗": 9.2, "–": 5.5}
+_WIDE |= {"m": 10.72, "w": 9.0, "✓": 9.2, "✗": 9.2, "–": 5.5, "~": 9.2}
 _USUAL = 6.6
 _PAD = 6
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gates.report import Check, Curves, Flip, GateResult, GroupRate, ModelReport, Verdict
+from gates.report import Check, Curves, Flip, GateResult, GroupRate, ModelReport, Verb, Verdict
 from reporters.render import figures, words
 from reporters.render.escape import Name, Said
 from reporters.render.words import Tone
@@ -18,6 +18,7 @@ MOST = 3
 _RATE_MOVED = 0.01
 _LIFT = 1.5
 _FEW_ROWS = 10
+_SHRUNK = 0.8
 _FEW_VERSIONS = 3
 _MOST_VERSIONS = 20
 _RANKING = ("roc_auc", "average_precision")
@@ -43,10 +44,12 @@ _OF_PREDICTIONS = frozenset(
 
 def causes(model: ModelReport, gate: GateResult, check: Check) -> list[Said]:
     """Return what the report shows about a check that fails, the likeliest first."""
-    if words.tone(check) not in (Tone.FAIL, Tone.WARN) or not check.verb.needs_baseline:
+    if words.tone(check) not in (Tone.FAIL, Tone.WARN):
         return []
     found = (
+        *_already_so(check),
         *_other_data(model),
+        *_rows_then(model, check),
         *_group_that_moved(gate, check),
         *_threshold(model, check),
         *_selected_in_group(gate, check),
@@ -55,6 +58,23 @@ def causes(model: ModelReport, gate: GateResult, check: Check) -> list[Said]:
         *_trend(model, check),
     )
     return list(found)[:MOST]
+
+
+def _already_so(check: Check) -> Iterator[Said]:
+    """Say that the baseline breaks an absolute limit as well: the candidate did not do it."""
+    if check.verb.needs_baseline or check.baseline is None:
+        return
+    lower = check.verb is Verb.MIN
+    if check.baseline < check.bound if lower else check.baseline > check.bound:
+        was = figures.number(check.baseline, figures.places(check))
+        yield (f"The baseline is beyond this limit, too ({was}): it did not begin here.",)
+
+
+def _rows_then(model: ModelReport, check: Check) -> Iterator[Said]:
+    """Say that a slice has fewer rows than when the baseline was registered."""
+    then = model.baseline.slices.get(check.id.partition("@")[2]) if model.baseline else None
+    if check.slice and then and check.n <= _SHRUNK * then:
+        yield (f"This slice has {check.n:,} rows; the baseline was registered on {then:,} of it.",)
 
 
 def _other_data(model: ModelReport) -> Iterator[Said]:

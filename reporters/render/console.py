@@ -13,7 +13,7 @@ from gates.report import ErrorInfo, GateResult, ModelReport, Report, Selection
 from reporters.render import words
 from reporters.render.escape import Name, Said, plain
 from reporters.render.figures import DASH
-from reporters.render.headline import headline, not_run
+from reporters.render.headline import CLAIMED, headline, not_run
 from reporters.render.rows import Row, confidences, open_rows
 from reporters.render.words import Tone
 
@@ -61,6 +61,8 @@ def _write(console: Console, report: Report) -> None:
     console.print(_text((f"{symbol} Model gate: ", *sentence), style))
     if report.error:
         console.print(_failure(report.error))
+    if report.claimed:
+        console.print(_text(("! ", CLAIMED), "yellow"))
     for change in report.policy.changes if report.policy else ():
         console.print(_text(("! policy changed: ", change), "yellow"))
     if report.selection and report.selection.left_out:

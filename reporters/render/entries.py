@@ -18,7 +18,7 @@ from typing import Any
 from gates.report import Check, Effect, ErrorInfo, GateResult, ModelReport, Report
 from reporters.render import words
 from reporters.render.escape import Name, Said, name, plain
-from reporters.render.headline import KINDS, not_run, said
+from reporters.render.headline import KINDS, NO_RULES, not_run, said
 from reporters.render.words import Tone
 
 CONFIG = "model-gates.yml"
@@ -26,7 +26,7 @@ CONFIG = "model-gates.yml"
 RAN = "ran"
 _FACTS = {
     *("verdict", "effect", "baseline", "candidate", "delta", "interval", "interval_of"),
-    *("confidence", "method", "n", "n_needed", "limit", "decide"),
+    *("confidence", "method", "n", "n_needed", "smallest_limit", "limit", "decide"),
 }
 
 
@@ -71,7 +71,9 @@ def entries(report: Report) -> list[Entry]:
     for shown, model in zip(models, report.models, strict=True):
         found += _of_model(shown, model)
     if report.blocked and not any(entry.blocks for entry in found):
-        found.append(_problem("", "", None, ("the run is blocked: nothing was decided",)))
+        unruled = report.policy is not None and report.policy.blocks
+        why = NO_RULES if unruled else ("the run is blocked: nothing was decided",)
+        found.append(_problem("", "", None, why))
     counted: Counter[str] = Counter()
     for i, entry in enumerate(found):
         counted[entry.fingerprint] += 1

@@ -1,4 +1,4 @@
-"""Which predictions changed, as a table: all rows, then the slices that changed most."""
+"""Which predictions changed, as a table: all rows, then the slices that lost most by it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def flip_table(model: ModelReport) -> FlipTable | None:
     if flips is None or not flips.overall.changed:
         return None
     judged = flips.overall.fixed is not None
-    shown = [flips.overall, *flips.slices[:MOST_SLICES]]
+    harmed = sorted(flips.slices, key=_net)
+    shown = [flips.overall, *harmed[:MOST_SLICES]]
     return FlipTable(
         title=_title(flips.overall),
         judged=judged,
@@ -36,6 +37,11 @@ def flip_table(model: ModelReport) -> FlipTable | None:
         more=len(flips.slices) - len(shown) + 1,
         ids=tuple(part for one in flips.broken_ids for part in (Name(one), " "))[:-1],
     )
+
+
+def _net(flip: Flip) -> tuple[int, int]:
+    """Return a place in the order: by what was gained, or where nobody can tell, what changed."""
+    return (flip.fixed or 0) - (flip.broken or 0), -flip.changed
 
 
 def _title(flip: Flip) -> str:

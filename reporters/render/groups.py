@@ -57,6 +57,9 @@ def _cell(rate: GroupRate, n: int | None) -> Said:
     shown = figures.number(rate.candidate, _PLACES)
     if rate.baseline is not None:
         shown = f"{figures.number(rate.baseline, _PLACES)} → {shown}"
+    if rate.interval is not None:
+        low, high = (figures.number(end, _PLACES) for end in rate.interval)
+        shown = f"{shown} [{low}, {high}]"
     if rate.n is not None and rate.n != n:
         shown += f" (n {rate.n:,})"
     return (f"{shown}; ", rate.note) if rate.note else (shown,)

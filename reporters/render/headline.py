@@ -16,6 +16,11 @@ KINDS = {
     "refused": "refused for safety",
     "bug": "a bug in Model Gates",
 }
+NO_RULES: Said = ("blocked, whatever it found: the base commit has no rules yet to judge by",)
+CLAIMED = (
+    "Numbers are those of the pull request's own run, and nobody vouches for them; rules and "
+    "verdicts are made from the base commit. They are recomputed in the merge queue."
+)
 _MAX_REASON = 160
 _SIGNS = {Verb.MIN: "≥ ", Verb.MAX: "≤ "}
 
@@ -30,11 +35,15 @@ def headline(report: Report) -> tuple[Tone, Said]:
     if not report.models:
         return Tone.ERROR if report.blocked else Tone.SKIPPED, ("no model was judged",)
     tone, said = _blocked(report) if report.blocked else _open(report)
+    if tone is Tone.PASS and any(map(_left_out, report.models)):
+        tone = Tone.UNDECIDED  # what should have been compared was not: no clean pass
     return tone, (*said, *_uncompared(report.models))
 
 
 def _blocked(report: Report) -> tuple[Tone, Said]:
     blocked = [model for model in report.models if _blocks(model)] or list(report.models)
+    if report.policy is not None and report.policy.blocks and not _blocks(blocked[0]):
+        return Tone.FAIL, NO_RULES
     first = min(blocked, key=lambda model: _main_tone(model).rank)
     reason = _main_reason(first)
     if len(blocked) > 1:
@@ -63,13 +72,21 @@ def _open(report: Report) -> tuple[Tone, Said]:
     if doubts:
         return Tone.UNDECIDED, (*who, f"; {doubts:,} of {total} could not be decided")
     passed = tones.count(Tone.PASS)
-    waived = f", {tones.count(Tone.WAIVED):,} waived" if Tone.WAIVED in tones else ""
+    if Tone.WAIVED in tones:
+        waived = f"{passed:,} of {total} passed, {tones.count(Tone.WAIVED):,} waived"
+        return Tone.WAIVED, (*who, f": {waived}")
     if passed < len(tones):
-        return Tone.PASS, (*who, f": {passed:,} of {total} passed{waived}")
+        return Tone.PASS, (*who, f": {passed:,} of {total} passed")
     every = "its check" if passed == 1 else f"all {passed:,} checks"
     return Tone.PASS, (*who[:1], f" passes {every}") if len(report.models) == 1 else (
         f"all {len(report.models):,} models pass {every}",
     )
+
+
+def _left_out(model: ModelReport) -> bool:
+    """Return whether limits on a change were left out for want of a baseline."""
+    checks = (check for gate in model.gates for check in gate.checks)
+    return model.baseline is None and any(c.skip and c.verb.needs_baseline for c in checks)
 
 
 def _uncompared(models: tuple[ModelReport, ...]) -> Said:

@@ -18,6 +18,7 @@ class Row:
     """A check in words; `rule` is its id, and `about` says which metric of which rows."""
 
     tone: Tone
+    word: str
     rule: Name
     gate: str
     about: Said
@@ -28,6 +29,7 @@ class Row:
     n: str
     verdict: Said
     reason: str
+    note: Said
     excess: float
 
 
@@ -37,6 +39,7 @@ def row(gate: str, check: Check, *, mixed: bool = False) -> Row:
     candidate, delta, limit = _shares(check) if shared else _numbers(check, mixed=mixed)
     return Row(
         tone=words.tone(check),
+        word=words.word(check),
         rule=Name(check.id),
         gate=gate,
         about=(words.metric(check.metric), *words.where(check)),
@@ -47,6 +50,7 @@ def row(gate: str, check: Check, *, mixed: bool = False) -> Row:
         n=f"{check.n:,}",
         verdict=words.verdict(check, direction=not shared),
         reason=check.reason,
+        note=(check.reason, *((" Waived ", check.waiver) if check.waiver else ())),
         excess=excess(check),
     )
 

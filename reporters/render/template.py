@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from gates.errors import ConfigError
 from reporters.render import escape
+from reporters.render.confined import confined
 from reporters.render.escape import Name
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ PAGE = "report.md.j2"
 MARKER = "<!-- model-gates:v1"
 MAX_OVERRIDE = 64 * 1024
 _OURS = "<!-- model-gates:"
+_SLACK = 1024 * 1024
+_LONGEST = 256 * 1024  # far beyond any value of a report
 
 
 def sandboxed() -> SandboxedEnvironment:
@@ -34,6 +37,8 @@ def sandboxed() -> SandboxedEnvironment:
     def inert(value: Any) -> Markup:
         if isinstance(value, StrictUndefined):
             str(value)  # raises, and says which name it was
+        if isinstance(value, str) and len(value) > _LONGEST:
+            raise ValueError(f"a text of {len(value):,} characters")
         # Markup is what a macro returns: escaped already, value by value.
         return value if isinstance(value, Markup) else Markup(escape.md(value))  # noqa: S704
 
@@ -62,7 +67,9 @@ def overridden(environment: SandboxedEnvironment, text: str) -> Template:
         raise _refused(f"it holds `{_OURS}`, by which our own comments are known")
     try:
         body = environment.parse(text).body
-        template = environment.from_string(text)
+        # What is constant is worked out here already.
+        with confined(_refused):
+            template = environment.from_string(text)
     except TemplateSyntaxError as error:
         raise _refused(f"line {error.lineno}: {error.message}") from error
     except RecursionError as error:
@@ -73,12 +80,19 @@ def overridden(environment: SandboxedEnvironment, text: str) -> Template:
     return template
 
 
-def drawn(template: Template, context: dict[str, Any], marker: str) -> str:
-    """Return a page: the marker, then what the template makes of `context`, then the state."""
+def drawn(template: Template, context: dict[str, Any], marker: str, most: int) -> str | None:
+    """Return a page: the marker, then what the template makes of `context`, then the state.
+
+    None for a page of more than `most` bytes, of which no more is made than that.
+    """
     from jinja2 import TemplateError
 
     try:
-        body = template.render(context)
+        if template.name == PAGE:
+            body = _filled(template, context, most)
+        else:
+            with confined(_refused):
+                body = _filled(template, context, most)
     except (
         TemplateError,
         ArithmeticError,
@@ -90,10 +104,32 @@ def drawn(template: Template, context: dict[str, Any], marker: str) -> str:
         if template.name == PAGE:
             raise
         raise _refused(f"it cannot be filled ({type(error).__name__}: {error})") from error
+    if body is None:
+        return None
     if _OURS in body:
         raise _refused(f"it writes `{_OURS}`, by which our own comments are known")
+    if "<!--" in re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL):
+        raise _refused("it begins a comment (`<!--`) that does not end, and hides what follows")
     page = f"{marker}\n{body.strip()}\n\n{context['state']}"
-    return re.sub(r"\n{3,}", "\n\n", page).strip() + "\n"
+    page = re.sub(r"\n{3,}", "\n\n", page).strip() + "\n"
+    return page if len(page.encode()) <= most else None
+
+
+def _filled(template: Template, context: dict[str, Any], most: int) -> str | None:
+    pieces: list[str] = []
+    # Blank lines that are joined later count for nothing, so twice as much may come.
+    left = 2 * most + _SLACK
+    for piece in template.generate(context):
+        pieces.append(piece)
+        left -= len(piece)
+        if left < 0:
+            return None
+    return "".join(pieces)
+
+
+def too_long(most: int) -> ConfigError:
+    """Return the error for a template whose shortest page does not fit."""
+    return _refused(f"what it adds does not fit into a page of {most:,} bytes")
 
 
 def _refused(why: str) -> ConfigError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
-from gates.report import Check, Decide, Effect, GateResult, ModelReport, Verb, Verdict
+from gates.report import BaselineInfo, Check, Decide, Effect, GateResult, ModelReport, Verb, Verdict
 from reporters.render.escape import Name, Said
 from reporters.render.figures import exact, plural, roughly
 
@@ -51,8 +51,9 @@ _LIMITS = {
     Verb.MAX_DROP: "drop ≤ {}",
     Verb.MAX_RISE: "rise ≤ {}",
     Verb.MAX_RATIO: "ratio ≤ {}",
-    Verb.MAX_DROP_ANY_GROUP: "drop ≤ {} in every group",
-    Verb.MAX_RISE_ANY_GROUP: "rise ≤ {} in every group",
+    # The check is one group's; the limit holds for each.
+    Verb.MAX_DROP_ANY_GROUP: "drop ≤ {}",
+    Verb.MAX_RISE_ANY_GROUP: "rise ≤ {}",
     Verb.MAX_DROP_FROM_ANCHOR: "drop from the anchor ≤ {}",
     Verb.MAX_RISE_FROM_ANCHOR: "rise from the anchor ≤ {}",
 }
@@ -76,6 +77,7 @@ _SPOKEN = {
     "mae": "MAE",
     "mape": "MAPE",
     "mcc": "MCC",
+    "mib": "MiB",
     "mse": "MSE",
     "ovo": "one-vs-one",
     "ovr": "one-vs-rest",
@@ -147,6 +149,24 @@ def verdict(check: Check, *, direction: bool = True) -> Said:
             return (f"fails{_policy(check)}{how}",)
 
 
+_WORDS = {
+    Tone.ERROR: "error",
+    Tone.FAIL: "fails",
+    Tone.WARN: "fails",
+    Tone.UNDECIDED: "undecided",
+    Tone.WAIVED: "waived",
+    Tone.SKIPPED: "skipped",
+    Tone.PASS: "passes",
+}
+
+
+def word(check: Check) -> str:
+    """Return a check's verdict in a word, with what policy makes of it when that differs."""
+    shown = tone(check)
+    said = shown in (Tone.WAIVED, Tone.SKIPPED, Tone.PASS)
+    return _WORDS[shown] + ("" if said else _policy(check))
+
+
 def undecided(check: Check) -> Said:
     """Return why nobody can tell, and how many more rows would decide it."""
     alpha = 1.0 - check.confidence
@@ -155,9 +175,14 @@ def undecided(check: Check) -> Said:
     if check.p is not None and check.p_adjusted is not None and check.p <= alpha < check.p_adjusted:
         return ("may be chance: one of many questions asked together",)
     if check.n_needed is not None and check.n_needed > check.n:
-        more = roughly(check.n_needed - check.n)
-        return (f"not enough rows to tell: about {more} more would decide it",)
-    return ("not enough rows to tell",) if check.interval else ("cannot tell: ", check.reason)
+        return (f"not enough rows to tell: about {roughly(check.n_needed)} would decide it",)
+    if check.interval is None:
+        return ("cannot tell: ", check.reason)
+    # Rows enough for a candidate that has not changed: it is this one's number.
+    near = check.verb.needs_baseline and check.smallest_limit is not None
+    if near and (check.smallest_limit or 0.0) <= check.bound:
+        return ("too near the limit to tell",)
+    return ("not enough rows to tell",)
 
 
 def _policy(check: Check) -> str:
@@ -171,7 +196,7 @@ def _policy(check: Check) -> str:
 _COUNTED = {
     Tone.PASS: "passed",
     Tone.FAIL: "failed",
-    Tone.WARN: "failed (warns only)",
+    Tone.WARN: "failed",
     Tone.ERROR: "could not be computed",
     Tone.UNDECIDED: "inconclusive",
     Tone.WAIVED: "waived",
@@ -181,12 +206,20 @@ _COUNTED = {
 
 def counts(gates: tuple[GateResult, ...]) -> str:
     """Return how many checks had which verdict, and how many gates did not run."""
-    tones = [tone(check) for gate in gates for check in gate.checks]
-    parts = [f"{tones.count(t):,} {word}" for t, word in _COUNTED.items() if t in tones]
+    kinds = [_kind(check) for gate in gates for check in gate.checks]
+    # In the order of the list above: what passed first, then the worst.
+    order = sorted(set(kinds), key=lambda kind: (list(_COUNTED).index(kind[0]), kind[1]))
+    parts = [f"{kinds.count(k):,} {_COUNTED[k[0]]}{k[1]}" for k in order]
     broken = sum(gate.error is not None or not gate.checks for gate in gates)
     if broken:
         parts.append(plural(broken, "gate did not run", "gates did not run"))
     return " · ".join(parts) or "no checks"
+
+
+def _kind(check: Check) -> tuple[Tone, str]:
+    """Return how a check is counted: its tone, and what a fail that blocks nothing does instead."""
+    shown = tone(check)
+    return shown, _policy(check) if shown is Tone.WARN else ""
 
 
 def unwell(gate: GateResult) -> bool:
@@ -200,19 +233,32 @@ def provenance(model: ModelReport) -> list[Said]:
     parts: list[Said] = []
     if model.candidate:
         parts.append(("candidate ", Name(model.candidate.ref), " ", short(model.candidate.digest)))
+    if model.candidate and model.candidate.artifact:
+        parts.append(("artifact ", short(model.candidate.artifact)))
     if model.baseline:
         base = model.baseline
         parts.append(
-            ("baseline ", Name(base.ref), f" v{base.version} ", short(base.digest)),
+            ("baseline ", Name(base.ref), f" v{base.version}{since(base)} ", short(base.digest)),
         )
     else:
         parts.append(("no baseline",))
     if model.anchor:
         anchor = model.anchor
         parts.append(
-            ("anchor ", Name(anchor.ref), f" v{anchor.version} ", short(anchor.digest)),
+            (
+                "anchor ",
+                Name(anchor.ref),
+                f" v{anchor.version}{since(anchor)} ",
+                short(anchor.digest),
+            ),
         )
     if model.candidate:
         parts.append((plural(model.candidate.rows, "row"),))
     parts += [(f"{label} data ", short(info.digest)) for label, info in model.data.items()]
     return parts
+
+
+def since(registered: BaselineInfo) -> str:
+    """Return the day a version was registered; empty where the report does not say one."""
+    day = registered.registered_at[:10]
+    return f" of {day}" if re.fullmatch(r"\d{4}-\d\d-\d\d", day) else ""

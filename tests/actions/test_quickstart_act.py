@@ -259,8 +259,9 @@ def test_hostile_text_creates_nothing(jobs):
     workspace = jobs["hostile"].kept / "workspace"
     repository = jobs["hostile"].kept.parent / "repository"
     folders = {inputs.get("out", "model-gates-report") for inputs, _, _ in HOSTILE.values()}
-    reports = {Path(folder, f"report.{kind}") for folder in folders for kind in ("json", "md")}
-    assert files_in(workspace) - files_in(repository) == reports
+    names = ("report.json", "report.md", "evidence.json")
+    written = {Path(folder, name) for folder in folders for name in names}
+    assert files_in(workspace) - files_in(repository) == written
 
 
 def files_in(folder):

@@ -3,6 +3,8 @@
 import inspect
 import json
 import re
+import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,8 +13,10 @@ import pandas as pd
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from gates.artifacts.manifest import manifest_of
 from gates.assemble import Reference, assemble
 from gates.baselines.registry import STORES, open_store
+from gates.builtin.artifact import Artifact
 from gates.builtin.data_schema import DataSchema
 from gates.builtin.fairness import Fairness
 from gates.builtin.performance import Performance
@@ -50,8 +54,17 @@ GATE_EXAMPLES = {
             "recall": {"max_drop_any_group": 0.9},
         },
     ),
+    "artifact": Artifact(allow=["ours.scaling.Scaler"]),
 }
-PREDICTOR_EXAMPLES = {"predictions": {"predictions": "out/candidate.parquet"}}
+# A gate of the candidate's own files holds nothing against a baseline.
+ALONE = {"artifact"}
+PREDICTOR_EXAMPLES = {
+    "predictions": {"predictions": "out/candidate.parquet"},
+    "command": {
+        "command": [sys.executable, "-c", "open('out/candidate.parquet', 'w')"],
+        "predictions": "out/candidate.parquet",
+    },
+}
 STORE_EXAMPLES = {"a folder": "baselines"}
 # A badge is one word, and Code Quality knows only what is amiss: neither names every model and gate.
 SHORT = {"badge", "badge-svg", "gitlab-codequality"}
@@ -82,7 +95,7 @@ CONFIG = Config.model_validate(
             "tiny": {
                 "task": "binary",
                 "data": {"evaluation": "evaluation.parquet", "id": "id", "label": "label"},
-                "candidate": {"predictions": "candidate.parquet"},
+                "candidate": {"predictions": "candidate.parquet", "artifact": "model.json"},
                 "gates": dict(GATE_EXAMPLES),
             }
         },
@@ -103,6 +116,7 @@ def write_tables(folder, rows=80):
         }
     )
     evaluation.to_parquet(folder / "evaluation.parquet")
+    (folder / "model.json").write_text('{"coefficients": [0.5]}')
     for name in ("candidate", "baseline"):
         score = np.clip(0.25 + 0.5 * label + chance.normal(0, 0.2, rows), 0.01, 0.99)
         outputs = pd.DataFrame({"id": evaluation["id"], "score": score})
@@ -112,7 +126,7 @@ def write_tables(folder, rows=80):
 def registered(folder, store):
     new = Candidate(
         predictions=Source(path=folder / "baseline.parquet"),
-        artefact=None,
+        artifact=None,
         alias="champion",
         by="ana",
         at="2026-01-02T03:04:05Z",
@@ -132,7 +146,8 @@ def evidence(tmp_path_factory):
     reference = Reference(record=found.record, predictions=Source(path=found.kept, id="id"))
     with Engine() as engine:
         asked = question(CONFIG, model, folder, model.candidate.fetch(folder))
-        yield assemble(engine, asked, reference)
+        assembled = assemble(engine, asked, reference)
+        yield replace(assembled, artifact=manifest_of(folder / "model.json"))
 
 
 def test_the_evidence_is_as_good_as_it_gets(evidence):
@@ -188,7 +203,7 @@ def test_a_gate_stands_in_the_schema_of_the_configuration(name):
 
 
 def test_a_gate_says_what_it_needs(gate):
-    assert gate.needs_baseline is True
+    assert gate.needs_baseline is (gate.gate not in ALONE)
     assert isinstance(gate.reads, tuple)
     assert set(gate.reads) <= {"age", "region", "sex"}
     assert list(inspect.signature(gate.judge).parameters) == ["evidence"]
@@ -251,12 +266,15 @@ def test_a_predictor_is_its_options_and_fetches(name, tmp_path):
     unit = PREDICTORS[name]
     assert unit.kind == name
     assert name in unit.model_fields, "the key that tells which predictor is meant"
+    assert "artifact" in unit.model_fields, "the model that made the predictions"
     assert unit.model_config["frozen"] is True
     assert unit.model_config["extra"] == "forbid"
     assert inspect.getdoc(unit)
     assert inspect.getdoc(unit.fetch)
-    source = unit.model_validate(PREDICTOR_EXAMPLES[name]).fetch(tmp_path)
+    predictor = unit.model_validate(PREDICTOR_EXAMPLES[name])
+    source = predictor.fetch(tmp_path)
     assert isinstance(source, Source)
+    assert predictor.there(tmp_path) == replace(source, notes=())
     assert source.path.is_relative_to(tmp_path)
 
 

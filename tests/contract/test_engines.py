@@ -615,7 +615,7 @@ def judged(task, cluster, tables, root, frames):
     if not store.versions():
         new = Candidate(
             predictions=Source(path=root / "baseline.parquet"),
-            artefact=None, alias="champion", by="ana", at="2026-01-02T03:04:05Z", git_sha=None,
+            artifact=None, alias="champion", by="ana", at="2026-01-02T03:04:05Z", git_sha=None,
         )  # fmt: skip
         register(config, "m", store, root, new)
     found = store.find("champion")

@@ -163,13 +163,13 @@ class Project:
         """Run the gates on the configuration as it stands in the folder."""
         return self.call("run", *self._config(), "--out", str(self.path(out)), *arguments, out=out)
 
-    def call(self, *arguments, out="out"):
-        """Call the command line in this process."""
+    def call(self, *arguments, out="out", environ=None, **world):
+        """Call the command line in this process; `world` is what else it is given, as the time."""
         stdout, stderr, argv = io.StringIO(), io.StringIO(), sys.argv
         sys.argv = ["model-gates", *arguments]
         try:
             with redirect_stdout(stdout), redirect_stderr(stderr):
-                code = _run(World(environ={"USER": "ana"}))
+                code = _run(World(environ={"USER": "ana"} | (environ or {}), **world))
         finally:
             sys.argv = argv
         texts = {"stdout": stdout.getvalue(), "stderr": stderr.getvalue()}

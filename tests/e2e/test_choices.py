@@ -77,7 +77,7 @@ def test_a_waiver_through_a_run(project):
     assert "waived" in outcome.stdout
     assert outcome.report["waivers"] == [
         (
-            f"performance/recall:max_drop until {soon} by @lead: labels of the north are late, MLG-31 "
+            f"performance/recall:max_drop until {soon} by @lead – labels of the north are late, MLG-31 "
             "(expires in 0 days)"
         )
     ]

@@ -85,7 +85,7 @@ def registered(folder, baseline, name="baseline", change=("", "")):
     config = configured(baseline, change)
     new = Candidate(
         predictions=Source(path=folder / f"{name}.parquet"),
-        artefact=None,
+        artifact=None,
         alias="champion",
         by="ana",
         at="2026-01-02T03:04:05Z",

@@ -68,7 +68,7 @@ def keep(folder, *changes, name="baseline"):
     config = configured(*changes)
     new = Candidate(
         predictions=Source(path=folder / f"{name}.parquet"),
-        artefact=None,
+        artifact=None,
         alias="champion",
         by="ana",
         at="2026-01-02T03:04:05Z",

@@ -66,7 +66,7 @@ def keep(folder, name, alias, *changes):
     config = configured(*changes)
     new = Candidate(
         predictions=Source(path=folder / f"{name}.parquet"),
-        artefact=None,
+        artifact=None,
         alias=alias,
         by="ana",
         at="2026-01-02T03:04:05Z",

@@ -210,3 +210,29 @@ def test_the_trend_of_the_registered_versions_is_drawn():
 )
 def test_few_versions_or_other_data_are_no_trend(history):
     assert said(reports.make_model(performance(), portrait=history)) == []
+
+
+def test_a_baseline_beyond_an_absolute_limit_is_told_from_a_candidate_that_fell():
+    def model(**fields):
+        check = reports.make_check("performance/recall", {"min": 0.6}, **(RED | fields))
+        return reports.make_model(reports.make_gate("performance", check))
+
+    own = {"candidate": 0.571, "interval": (0.55, 0.59)}
+    (cause,) = said(model(**own, baseline=0.58))
+    assert cause == "The baseline is beyond this limit, too (0.5800): it did not begin here."
+    assert said(model(**own, baseline=0.612)) == []
+    assert said(model(**own, baseline=None)) == []
+    rise = reports.make_check("fairness/gap", {"max": 0.1}, candidate=0.2, interval=(0.15, 0.25))
+    high = rise.model_copy(update={"baseline": 0.18})
+    assert len(said(reports.make_model(reports.make_gate("fairness", high)))) == 1
+
+
+@pytest.mark.parametrize(("now", "told"), [(80, True), (81, False), (300, False)])
+def test_a_slice_that_shrank(now, told):
+    at = "@region=north"
+    model = reports.make_model(performance(at=at, slice={"region": "north"}, n=now))
+    base = model.baseline.model_copy(update={"slices": {"region=north": 100}})
+    found = said(model.model_copy(update={"baseline": base}))
+    assert found == (
+        [f"This slice has {now} rows; the baseline was registered on 100 of it."] if told else []
+    )

@@ -5,12 +5,15 @@ import os
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from gates import __version__
-from gates.report import MAX_BYTES, dump
+from gates.artifacts.manifest import digest_of
+from gates.attestation import record
+from gates.report import MAX_BYTES, CandidateInfo, RunInfo, dump
 from tests import reports
 
 ROOT = Path(__file__).parents[2]
@@ -44,6 +47,15 @@ models:
 """
 
 
+def evidence(artifact):
+    """Return the record of a run of this moment that passed with an artifact."""
+    candidate = CandidateInfo(ref="c", digest=reports.DIGEST, rows=1, artifact=artifact)
+    model = reports.make_model(reports.good_performance(), candidate=candidate)
+    run = RunInfo(started=datetime.now(UTC).isoformat())
+    report = reports.make_report(model, run=run)
+    return record(report, dump(report), origin=None)
+
+
 @pytest.fixture
 def folder(tmp_path):
     (tmp_path / "model-gates.yml").write_text(GOOD)
@@ -54,6 +66,8 @@ def folder(tmp_path):
     (tmp_path / "report.json").write_bytes(dump(reports.mixed()))
     (tmp_path / "cut.json").write_bytes(dump(reports.mixed())[:-20])
     (tmp_path / "other.json").write_bytes(b'{"schema": 2}\n')
+    (tmp_path / "model.onnx").write_bytes(b"")
+    (tmp_path / "evidence.json").write_bytes(evidence(digest_of(tmp_path / "model.onnx")))
     with (tmp_path / "huge.json").open("wb") as file:
         file.truncate(MAX_BYTES + 1)
     return tmp_path
@@ -88,6 +102,16 @@ LIGHT = [
     ["report", "report.json"],
     ["report", "report.json", "--to", "markdown"],
     ["report", "report.json", "--to", "github-summary"],
+    ["verify-evidence", "--help"],
+    [
+        "verify-evidence",
+        "--record",
+        "evidence.json",
+        "--artifact",
+        "model.onnx",
+        "--event",
+        "local",
+    ],
 ]
 
 
@@ -118,7 +142,7 @@ def test_what_judges_does_load_them(folder):
 
 
 def test_a_report_is_read_with_pydantic_alone(folder):
-    script = "import sys, gates.report, gates.decide; print(*sys.modules)"
+    script = "import sys, gates.report, gates.decide, gates.attestation, gates.authorise; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -212,7 +236,7 @@ def test_every_problem_has_its_place(folder):
 
 REPORTS = {
     "missing.json": "missing.json: cannot read the report: No such file or directory",
-    ".": ".: cannot read the report: Is a directory",
+    ".": ".: this folder holds something else than one `report.json`",
     "report.json/x": "cannot read the report: Not a directory",
     "huge.json": "huge.json: larger than 8,388,608 bytes: not a report",
     "cut.json": "cut.json: not a report of schema 1",
@@ -234,7 +258,7 @@ def test_a_report_without_an_end_is_not_read_to_its_end(folder):
     limited = ["sh", "-c", 'ulimit -v 2000000 && exec "$@"', "sh"]
     done = start(folder, "report", "/dev/zero", before=limited)
     assert done.returncode == 3
-    assert "not a report" in done.stderr
+    assert "a device, and no plain file" in done.stderr
 
 
 def test_a_renderer_that_is_not_there_exits_with_2(folder):
@@ -255,7 +279,7 @@ def test_json_is_the_report_itself(folder):
     assert done.stdout == (folder / "report.json").read_text()
 
 
-@pytest.mark.parametrize("which", ["config", "report"])
+@pytest.mark.parametrize("which", ["config", "report", "evidence"])
 def test_the_schema_is_printed_as_it_is_shipped(folder, which):
     done = start(folder, "schema", which)
     assert done.stdout == (ROOT / "gates" / "schemas" / f"{which}.schema.json").read_text()
@@ -278,6 +302,8 @@ def test_a_run_that_can_not_start_leaves_a_report_that_blocks(folder, config, op
     done = start(folder, "run", "--config", config, "--out", "out", *options)
     assert done.returncode == code
     report = json.loads((folder / "out" / "report.json").read_text())
+    evidence = json.loads((folder / "out" / "evidence.json").read_text())["predicate"]
+    assert (evidence["result"], evidence["modelGates"]["error"]["kind"]) == ("FAILED", kind)
     assert report["blocked"] is True
     assert report["verdict"] is None
     assert (report["error"]["kind"], report["error"]["exit_code"]) == (kind, code)

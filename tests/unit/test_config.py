@@ -56,6 +56,11 @@ def fairness(metrics, task="binary"):
     return gates(f"fairness: {{sensitive: [sex], metrics: {{{metrics}}}}}", task)
 
 
+def by_command(command):
+    """The configuration with a command, and what else stands in the candidate behind it."""
+    return change("{predictions", f"{{command: {command}, predictions")
+
+
 def sliced(slices):
     return performance(f"recall: {{max_drop: 0.1}}}}, slices: {slices}").replace("}}\n", "}\n")
 
@@ -413,6 +418,72 @@ WRONG = {
     ),
     "privacy of nobody": (beside("privacy: {min_count: ▸0}"), "greater than or equal to 1"),
     "paths as text": (beside("paths: ▸models/**"), "paths: expected a list, got text"),
+    # a command
+    "a command as text": (
+        by_command("▸python predict.py --top 3"),
+        'command: expected a list of words, because no shell reads it: [python, predict.py, --top, "3"]',
+    ),
+    "a command that no shell would read either": (
+        by_command('▸"python \'predict.py"'),
+        "because no shell reads it: [python, predict.py]",
+    ),
+    "a command of nothing": (by_command("▸[]"), "command: this is empty; give it at least 1"),
+    "a command with a number": (
+        by_command("[python, ▸3]"),
+        "candidate.command[1]: expected text, got a number",
+    ),
+    "a command with an empty word": (by_command('[python, ▸""]'), "at least 1 character"),
+    "a command that says not where": (
+        change("candidate: {predictions: out/predictions.parquet}", "▸candidate: {command: [a]}"),
+        "candidate.predictions: this key is required",
+    ),
+    "options of a command without one": (
+        change("parquet}", "parquet, timeout: 3}").replace("candidate", "▸candidate"),
+        "candidate.command: this key is required",
+    ),
+    "a misspelt command": (
+        change("{predictions", "{▸comand: [python], predictions"),
+        "candidate.comand: unknown key; did you mean `command`?",
+    ),
+    "a misspelt option of a command": (
+        by_command("[a], ▸time_out: 3"),
+        "candidate.time_out: unknown key; did you mean `timeout`?",
+    ),
+    "a command's file beside the configuration": (
+        by_command("[a]").replace("out/predictions", "▸predictions"),
+        "candidate.predictions: expected a file in a folder of its own",
+    ),
+    "a command's file elsewhere": (
+        by_command("[a]").replace("out/", "▸/tmp/out/"),
+        "candidate.predictions: expected a file in a folder of its own",
+    ),
+    "a command's file above": (
+        by_command("[a]").replace("out/", "▸out/../../"),
+        "candidate.predictions: expected a file in a folder of its own",
+    ),
+    "a command with no time": (by_command("[a], timeout: ▸0"), "greater than 0"),
+    "a command with all the time": (by_command("[a], timeout: ▸99999"), "than or equal to 86400"),
+    "a command with no memory": (by_command("[a], memory_mib: ▸1"), "than or equal to 64"),
+    "a command with a network of text": (
+        by_command('[a], network: ▸"no"'),
+        "network: expected true or false, got text",
+    ),
+    "a variable with its value": (
+        by_command('[a], env: [▸"KEY=secret"]'),
+        "env[0]: expected the name of a variable, without its value",
+    ),
+    "a variable of the runner's": (
+        by_command("[a], env: [KEY, ▸GITHUB_TOKEN]"),
+        "env[1]: ACTIONS_, GITHUB_, RUNNER_…: these are the runner's own, and not passed on",
+    ),
+    "data where a command may write": (
+        by_command("[a]").replace("{id", "{evaluation: ▸./out/x.csv, id"),
+        "data.evaluation: a candidate's command may change what is in `out`",
+    ),
+    "a store where a command may write": (
+        by_command("[a]").replace("    gates:", "    baseline: {store: ▸out/store}\n    gates:"),
+        "baseline.store: a candidate's command may change what is in `out`",
+    ),
     # policy
     "confidence in percent": (GOOD + "defaults: {confidence: ▸95}\n", "less than 1"),
     "confidence without doubt": (GOOD + "defaults: {confidence: ▸1.0}\n", "less than 1"),

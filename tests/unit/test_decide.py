@@ -5,6 +5,7 @@ from math import sqrt
 from pathlib import Path
 from statistics import NormalDist
 
+import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from gates.decide import blocked, crashed, effect, holm, settle, threshold, verdict_of
 from gates.errors import InputError
 from gates.report import Check, Effect, ErrorInfo, GateResult, Mode, ModelReport, Verb, Verdict
+from reporters.render.figures import roughly
 
 CASES = Path(__file__).parents[1] / "statcases"
 ABSOLUTE = {Verb.MIN, Verb.MAX}
@@ -21,13 +23,13 @@ PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
 ERROR, SKIPPED = Verdict.ERROR, Verdict.SKIPPED
 
 
-def asked(verb, bound, value=None, interval=None, **fields):
+def asked(verb, bound, value=None, interval=None, metric="recall", **fields):
     """A measured check; `value` is the candidate's for min and max, and the change for the rest."""
     judged = "candidate" if verb in ABSOLUTE else "delta"
     measured = {"confidence": 0.95, "method": "wilson", "n": 1000, judged: value}
     return Check(
         id=f"performance/recall:{verb.value}",
-        metric="recall",
+        metric=metric,
         interval=interval,
         interval_of=judged,
         limit={verb: bound},
@@ -215,14 +217,16 @@ def test_what_a_check_claims_of_itself_is_not_believed():
 
 
 def test_a_p_value_that_came_with_a_check_excuses_neither_it_nor_another():
-    forged = {"p": 0.9, "p_adjusted": 0.9, "n_needed": 3, "family": "slices"}
+    forged = {"p": 0.9, "p_adjusted": 0.9, "n_needed": 3, "smallest_limit": 0.1}
+    forged |= {"family": "slices"}
     plain = asked(Verb.MIN, 0.8, 0.1, decide="point", **forged)
     unmeasured = [asked(Verb.MIN, 0.8, problem="one class only", **forged) for _ in range(9)]
     barely = asked(Verb.MIN, 0.8, 0.78, (0.761, 0.799), family="slices")
     checks = decided(plain, *unmeasured, barely)
     assert [check.verdict for check in checks] == [FAIL, *[INCONCLUSIVE] * 9, FAIL]
     for check in checks[:-1]:
-        assert (check.p, check.p_adjusted, check.n_needed) == (None, None, None)
+        told = (check.p, check.p_adjusted, check.n_needed, check.smallest_limit)
+        assert told == (None, None, None, None)
 
 
 # --- Holm ----------------------------------------------------------------------------------------
@@ -357,7 +361,24 @@ def test_a_slice_that_is_barely_beyond_is_not_held_against_many():
     assert check.effect is WARN
     assert "one of 10 questions" in check.reason
     assert check.p_adjusted == pytest.approx(10 * check.p)
-    assert check.n_needed is None
+
+
+@pytest.mark.parametrize("questions", [2, 10, 50])
+def test_with_the_rows_it_asks_for_a_finding_outlives_the_correction(questions):
+    fine = [dropped(-1.0, family="slices") for _ in range(questions - 1)]
+    check = decided(dropped(1.01, family="slices"), *fine)[0]
+    assert check.verdict is INCONCLUSIVE
+    assert f"About {roughly(check.n_needed)} rows would tell" in check.reason
+
+    def with_rows(rows):
+        arms = 1.01 * sqrt(rows / 1000)
+        scale = 0.0101 / arms
+        interval = (-0.0101 - scale, -0.0101 + scale)
+        more = asked(Verb.MAX_DROP, 0.0, -0.0101, interval, family="slices", n=rows)
+        return decided(more, *fine)[0].verdict
+
+    assert with_rows(check.n_needed + 1) is FAIL
+    assert with_rows(check.n_needed - 5) is INCONCLUSIVE
 
 
 def test_a_slice_that_is_far_beyond_stays_a_fail_among_many():
@@ -424,6 +445,9 @@ def test_settling_twice_changes_nothing(checks):
 
 # --- how many rows would decide -----------------------------------------------------------------
 
+# 0.8 is passed 0.841621 standard errors beyond an arm of 1.959964.
+STRETCH = 1 + 0.8416212 / 1.959964
+
 
 def test_a_value_next_to_its_limit_is_no_crash():
     for value in (5e-324, 1e-300, 1e-160, -1e-160, -5e-324):
@@ -432,50 +456,128 @@ def test_a_value_next_to_its_limit_is_no_crash():
 
 
 @given(measured(), st.integers(1, 10**5))
-def test_with_the_rows_it_asks_for_it_is_decided(check, n):
+def test_with_the_rows_it_asks_for_an_unchanged_candidate_passes(check, n):
     (result,) = decided(check.model_copy(update={"n": n}))
     if result.n_needed is None:
-        assume(result.verdict is INCONCLUSIVE)
         return
     assert result.verdict is INCONCLUSIVE
     assert result.n_needed > n
-    value = check.candidate if check.interval_of == "candidate" else check.delta
+    change = check.interval_of == "delta"
+    value = check.delta if change else check.candidate
     low, high = check.interval
 
-    def with_rows(rows):
+    def with_rows(rows, at):
         shrink = sqrt(n / rows)
-        interval = (value - shrink * (value - low), value + shrink * (high - value))
-        return decided(check.model_copy(update={"interval": interval, "n": rows}))[0].verdict
+        here = {"interval": (at - shrink * (value - low), at + shrink * (high - value)), "n": rows}
+        return decided(check.model_copy(update=here | {check.interval_of: at}))[0].verdict
 
-    assert with_rows(result.n_needed + 1) in (PASS, FAIL)
-    if result.n_needed - 1 > n * 1.001:
-        assert with_rows(result.n_needed - 1) is INCONCLUSIVE
+    # Four out of five: what the interval takes for granted, and 0.84 standard errors more.
+    assert with_rows(result.n_needed + 1, 0.0 if change else value) in (PASS, FAIL)
 
 
-def test_twice_as_far_as_the_limit_needs_four_times_the_rows():
-    check = decide(Verb.MAX_DROP, 0.01, -0.005, (-0.015, 0.005), n=1000)
-    assert check.n_needed == pytest.approx(4000, abs=1)
-    assert "About 4,00" in check.reason
+def test_the_rows_are_those_that_decide_four_times_out_of_five():
+    random = np.random.default_rng(5)
+    check = decide(Verb.MAX_DROP, 0.01, -0.004, (-0.024, 0.016), n=1000)
+    assert check.n_needed == pytest.approx(1000 * (2 * STRETCH) ** 2, abs=1)
+    arm = 0.02 * sqrt(1000 / check.n_needed)
+    found = random.normal(0.0, arm / 1.959964, 4000)
+    passed = [decide(Verb.MAX_DROP, 0.01, x, (x - arm, x + arm)).verdict is PASS for x in found]
+    assert np.mean(passed) == pytest.approx(0.8, abs=0.02)
 
 
 @pytest.mark.parametrize(
-    ("value", "interval", "n"),
+    ("bound", "value", "interval", "n", "said"),
     [
-        (-0.01, (-0.02, 0.0), 1000),  # on the limit: no number of rows
-        (-0.005, (-0.015, 0.005), 0),
-        (-0.0099999999, (-0.5, 0.5), 1000),  # more than there could be
+        (0.0, -0.01, (-0.02, 0.005), 1000, "No number of rows can show that nothing has changed."),
+        (0.01, -0.005, (-0.015, 0.005), 0, "The tightest limit"),
+        (1e-9, -0.5, (-0.9, 0.5), 1000, "The tightest limit"),  # more than there could be
+        (0.05, -0.04, (-0.06, -0.02), 1000, "They could if nothing had changed"),
     ],
 )
-def test_where_no_number_of_rows_would_do_none_is_named(value, interval, n):
-    check = decide(Verb.MAX_DROP, 0.01, value, interval, n=n)
+def test_where_rows_are_not_what_is_missing_none_are_named(bound, value, interval, n, said):
+    check = decide(Verb.MAX_DROP, bound, value, interval, n=n)
     assert check.verdict is INCONCLUSIVE
     assert check.n_needed is None
-    assert check.reason == "The interval reaches across the limit: these rows cannot tell."
+    assert check.reason.startswith("The interval reaches across the limit: these rows cannot tell.")
+    assert said in check.reason
+    assert "About" not in check.reason
 
 
-def test_what_is_decided_needs_no_rows():
-    assert decide(Verb.MIN, 0.8, 0.9, (0.85, 0.95)).n_needed is None
-    assert decide(Verb.MIN, 0.8, 0.7, (0.65, 0.75)).n_needed is None
+def test_what_is_decided_needs_no_rows_and_no_other_limit():
+    for value, interval in [(0.9, (0.85, 0.95)), (0.7, (0.65, 0.75))]:
+        check = decide(Verb.MIN, 0.8, value, interval)
+        assert (check.n_needed, check.smallest_limit) == (None, None)
+
+
+# --- the limit that these rows can decide -------------------------------------------------------
+
+TIGHTEST = [
+    (Verb.MAX_DROP, 0.01, -0.005, (-0.025, 0.025), {}, 0.02 * STRETCH, "0.029"),
+    (Verb.MAX_RISE, 0.01, -0.005, (-0.025, 0.025), {}, 0.03 * STRETCH, "0.043"),
+    (Verb.MIN, 0.80, 0.81, (0.78, 0.84), {}, 0.81 - 0.03 * STRETCH, "0.76"),
+    (Verb.MAX, 0.10, 0.09, (0.07, 0.11), {}, 0.09 + 0.02 * STRETCH, "0.12"),
+    (Verb.MAX_RATIO, 1.05, 0.02, (0.0, 0.04), {"baseline": 0.4}, 1 + 0.05 * STRETCH, "1.1"),
+    # Bounds on a disparity may reach one way only: half of both is taken.
+    (
+        Verb.MAX_RISE,
+        0.01,
+        0.02,
+        (-0.06, 0.02),
+        {"metric": "recall_difference"},
+        0.04 * STRETCH,
+        "0.058",
+    ),
+]
+
+
+@pytest.mark.parametrize(("verb", "bound", "value", "interval", "more", "limit", "said"), TIGHTEST)
+def test_an_undecided_check_names_the_limit_that_would_do(
+    verb, bound, value, interval, more, limit, said
+):
+    check = decide(verb, bound, value, interval, **more)
+    assert check.verdict is INCONCLUSIVE
+    assert check.smallest_limit == pytest.approx(limit, rel=1e-6)
+    assert check.reason.endswith(f"these rows can decide is about {said}.")
+
+
+@given(measured())
+def test_a_candidate_without_a_change_passes_the_limit_that_is_named(check):
+    (result,) = decided(check)
+    if result.smallest_limit is None:
+        assume(result.verdict is INCONCLUSIVE)
+        return
+    value = check.candidate if check.interval_of == "candidate" else check.delta
+    low, high = check.interval
+    moved = value if check.interval_of == "candidate" else 0.0
+    here = {
+        "interval": (moved - (value - low), moved + (high - value)),
+        "limit": {check.verb: result.smallest_limit},
+        check.interval_of: moved,
+    }
+    assert decided(check.model_copy(update=here))[0].verdict is PASS
+
+
+@pytest.mark.parametrize(
+    ("metric", "verb", "value", "interval", "told"),
+    [
+        ("recall", Verb.MAX_DROP, -0.05, (-0.9, 0.8), False),  # a drop of more than 1
+        ("recall", Verb.MIN, 0.5, (0.0, 1.0), False),  # a recall below 0
+        ("false_positive_rate", Verb.MAX, 0.9, (0.75, 0.99), False),  # above 1
+        ("mae", Verb.MAX_RISE, 1.0, (-1.0, 3.0), True),
+        ("log_loss", Verb.MAX, 0.9, (0.5, 1.3), True),
+        ("demographic_parity_ratio", Verb.MIN, 0.85, (0.2, 1.0), False),
+        ("somebodys_own", Verb.MAX_RISE, 0.05, (-0.1, 0.1), False),
+    ],
+)
+def test_a_limit_that_a_metric_cannot_reach_is_not_proposed(metric, verb, value, interval, told):
+    check = decide(verb, 0.8 if verb is Verb.MIN else 0.95, value, interval, metric=metric)
+    check = (
+        check
+        if check.verdict is INCONCLUSIVE
+        else decide(verb, 0.0, value, interval, metric=metric)
+    )
+    assert check.verdict is INCONCLUSIVE
+    assert (check.smallest_limit is not None) is told
 
 
 # --- gates, models and runs ---------------------------------------------------------------------

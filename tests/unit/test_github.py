@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gates.errors import EnvironmentFault
+from gates.attestation import Origin
+from gates.errors import EnvironmentFault, Refused
 from gates.github.commands import (
     command,
     escape_data,
@@ -14,7 +15,18 @@ from gates.github.commands import (
     write_outputs,
     write_summary,
 )
-from gates.github.context import Job, ci_info, git_info, in_actions, job
+from gates.github.context import (
+    Job,
+    Proposal,
+    ci_info,
+    default_branch,
+    finished_run,
+    git_info,
+    in_actions,
+    job,
+    origin,
+    proposal,
+)
 from gates.report import CiInfo, GitInfo
 from tests.hostile import HOSTILE
 
@@ -130,6 +142,72 @@ def test_of_an_event_only_numbers_and_commits_are_taken(tmp_path, event, pull, h
     assert (found.pull, found.head) == (pull, head or JOB["GITHUB_SHA"])
 
 
+BASE = "b" * 40
+PULL = {"pull_request": {"head": {"sha": SHA}, "base": {"sha": BASE}}}
+
+
+@pytest.mark.parametrize(
+    ("name", "event"),
+    [
+        ("pull_request", PULL),
+        ("pull_request_review", PULL),
+        ("pull_request_review_comment", PULL),
+        ("merge_group", {"merge_group": {"head_sha": SHA, "base_sha": BASE}}),
+    ],
+)
+def test_a_change_that_is_not_merged_has_a_head_and_a_base(tmp_path, name, event):
+    here = with_event(tmp_path, event) | {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": name}
+    assert proposal(here) == Proposal(head=SHA, base=BASE, merge=JOB["GITHUB_SHA"])
+    assert proposal(here | {"GITHUB_ACTIONS": ""}) is None
+    for other in ("push", "schedule", "workflow_run", "workflow_dispatch", ""):
+        assert proposal(here | {"GITHUB_EVENT_NAME": other}) is None
+    with pytest.raises(Refused, match="gives the code of a pull request the rights"):
+        proposal(here | {"GITHUB_EVENT_NAME": "pull_request_target"})
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {},
+        {"pull_request": {"head": {"sha": SHA}}},
+        {"pull_request": {"head": {"sha": SHA}, "base": {"sha": "main"}}},
+        {"pull_request": {"head": {"sha": f"{SHA}\n"}, "base": {"sha": BASE}}},
+        "not json",
+    ],
+)
+def test_a_change_whose_commits_are_not_known_is_a_fault(tmp_path, event):
+    here = with_event(tmp_path, event) | {"GITHUB_ACTIONS": "true"}
+    with pytest.raises(EnvironmentFault, match="does not say which commits"):
+        proposal(here | {"GITHUB_EVENT_NAME": "pull_request"})
+
+
+RUN = {
+    "id": 42,
+    "run_attempt": 3,
+    "head_sha": SHA,
+    "head_branch": 'zzz";echo${IFS}"hello";#',
+    "head_repository": {"owner": {"login": "fork"}},
+    "event": "pull_request",
+    "run_started_at": "2026-11-26T08:00:00Z",
+}
+
+
+def test_a_run_that_is_followed_says_whose_it_is(tmp_path):
+    found = finished_run(with_event(tmp_path, {"workflow_run": RUN}))
+    assert (found.run, found.attempt, found.head, found.owner) == (42, 3, SHA, "fork")
+    assert found.branch == RUN["head_branch"], "it is asked for, and never run"
+    assert job(with_event(tmp_path, {"workflow_run": RUN | {"id": 41}})).run == 41
+    bare = {key: RUN[key] for key in RUN if key not in ("run_attempt", "run_started_at")}
+    assert finished_run(with_event(tmp_path, {"workflow_run": bare})).attempt == 0
+
+
+@pytest.mark.parametrize("missing", ["id", "head_sha", "head_branch", "head_repository", "event"])
+def test_a_run_that_does_not_say_it_is_a_fault(tmp_path, missing):
+    event = {"workflow_run": {key: RUN[key] for key in RUN if key != missing}}
+    with pytest.raises(EnvironmentFault, match="does not say which run"):
+        finished_run(with_event(tmp_path, event))
+
+
 def test_an_event_that_is_not_there_is_no_fault():
     assert job(JOB | {"GITHUB_EVENT_PATH": "no/such/file"}).pull is None
 
@@ -164,6 +242,78 @@ def test_what_is_no_repository_is_a_fault(name):
     with pytest.raises(EnvironmentFault) as caught:
         job(JOB | {"GITHUB_REPOSITORY": name})
     assert caught.value.where == "GITHUB_REPOSITORY"
+
+
+# --- where a run came from -----------------------------------------------------------------------
+
+WORKFLOW = "acme/credit/.github/workflows/push-main.yml@refs/heads/main"
+RUN = JOB | {
+    "GITHUB_EVENT_NAME": "push",
+    "GITHUB_REF": "refs/heads/main",
+    "GITHUB_RUN_ATTEMPT": "2",
+    "GITHUB_WORKFLOW_REF": WORKFLOW,
+}
+
+
+def test_where_a_run_came_from():
+    assert origin(RUN) == Origin(
+        repository="acme/credit",
+        ref="refs/heads/main",
+        workflow=WORKFLOW,
+        run=42,
+        attempt=2,
+        event="push",
+        fork=False,
+    )
+    assert origin({name: value for name, value in RUN.items() if name != "GITHUB_ACTIONS"}) is None
+
+
+def test_a_queue_says_which_branch_it_merges_into(tmp_path):
+    event = {"merge_group": {"base_ref": "refs/heads/main"}}
+    found = origin(RUN | with_event(tmp_path, event) | {"GITHUB_EVENT_NAME": "merge_group"})
+    assert (found.event, found.target, found.fork) == ("merge_group", "refs/heads/main", False)
+
+
+OURS, FORKS = {"full_name": "Acme/Credit"}, {"full_name": "mallory/credit"}
+SOURCES = [
+    ("pull_request", {"pull_request": {"head": {"repo": OURS}}}, False),
+    ("pull_request", {"pull_request": {"head": {"repo": FORKS}}}, True),
+    ("pull_request_target", {"pull_request": {"head": {"repo": FORKS}}}, True),
+    ("workflow_run", {"workflow_run": {"head_repository": OURS}}, False),
+    ("workflow_run", {"workflow_run": {"head_repository": FORKS}}, True),
+    # A fork that was deleted, and an event that cannot be read.
+    ("pull_request", {"pull_request": {"head": {"repo": None}}}, True),
+    ("pull_request", {"pull_request": {"head": {"repo": {"full_name": 1}}}}, True),
+    ("pull_request", [], True),
+    ("push", {"pull_request": {"head": {"repo": FORKS}}}, False),
+]
+
+
+@pytest.mark.parametrize(("name", "event", "fork"), SOURCES)
+def test_whose_code_it_may_be(tmp_path, name, event, fork):
+    found = origin(RUN | with_event(tmp_path, event) | {"GITHUB_EVENT_NAME": name})
+    assert (found.event, found.fork) == (name, fork)
+
+
+@pytest.mark.parametrize("text", ["", " ", "a b", "x\n::error::pwned", "x" * 601, "refs/\u2028x"])
+def test_what_is_no_place_is_not_told(text):
+    names = ("GITHUB_REPOSITORY", "GITHUB_REF", "GITHUB_WORKFLOW_REF", "GITHUB_EVENT_NAME")
+    found = origin(RUN | dict.fromkeys(names, text))
+    assert (found.repository, found.ref, found.event) == (None, None, "unknown")
+    assert found.workflow is None
+
+
+@pytest.mark.parametrize(
+    ("event", "ref"),
+    [
+        ({"repository": {"default_branch": "trunk"}}, "refs/heads/trunk"),
+        ({"repository": {"default_branch": "a b"}}, None),
+        ({"repository": {"default_branch": None}}, None),
+        ({}, None),
+    ],
+)
+def test_the_default_branch_is_what_the_event_says(tmp_path, event, ref):
+    assert default_branch(RUN | with_event(tmp_path, event)) == ref
 
 
 # --- outputs -------------------------------------------------------------------------------------

@@ -36,7 +36,8 @@ def test_whole_pages(story):
 def test_a_page_cut_to_fit():
     page = render(reports.many_red(400), budget=20_000)
     assert_snapshot("truncated.md", page)
-    assert "and 300 more in `report.json`" in page
+    assert "and 350 more in `report.json`" in page
+    assert "… and 380 checks more that block" in page
 
 
 @pytest.mark.parametrize("story", STORIES)
@@ -45,7 +46,7 @@ def test_pages_are_whole_html(story):
     found = html(page)
     assert found.count("<details>") == found.count("</details>") == page.count("<details>")
     for row in re.findall(r"<tr>(.*?)</tr>", found, re.DOTALL):
-        assert row.count("</t") in (3, 4, 6, 8)
+        assert row.count("</t") in (3, 4, 6, 7)
     assert "<p>|" not in found
     assert "\\[" not in page
 
@@ -149,3 +150,52 @@ def test_the_summary_holds_what_a_comment_cannot():
 def test_json_comes_back_as_it_was():
     report = reports.mixed()
     assert RENDERERS["json"](report) == dump(report).decode()
+
+
+RUN = "https://github.com/acme/credit/actions/runs/42"
+
+
+@pytest.mark.parametrize(
+    ("url", "linked"),
+    [
+        (RUN, True),
+        ("https://ghe.acme.example:8443/a/b.c/actions/runs/1", True),
+        (RUN + ") [x](https://evil.example", False),
+        ("javascript:alert(1)//a/b/actions/runs/1", False),
+        ("https://evil.example/?x=/a/b/actions/runs/1", False),
+        ("https://evil.example/@acme/b/actions/runs/1", False),
+        ("https://x@evil.example/a/b/actions/runs/1", False),
+        ("https://github.com/acme/credit/actions/runs/42\n# x", False),
+    ],
+)
+def test_the_run_is_linked_if_it_is_one(url, linked):
+    report = reports.one_red()
+    ci = report.run.ci.model_copy(update={"url": url})
+    report = report.model_copy(update={"run": report.run.model_copy(update={"ci": ci})})
+    page = render(report)
+    assert (f"[run]({url})" in page) is linked
+    assert html(page).count("<a ") == linked
+
+
+def test_of_many_models_those_that_pass_take_a_line_each():
+    page = render(reports.twelve_models())
+    assert page.index("### ❌ `model-11`") < page.index("### ✅ 11 models passed")
+    assert len(re.findall(r"^- `model-\d\d`: 7 passed", page, re.MULTILINE)) == 11
+    assert page.count("\n## ") == 1
+    # What a reviewer does not need gives way before anything of the model that is blocked.
+    short = render(reports.twelve_models(), budget=12_000)
+    assert "Rates by group" in short
+    assert "Their checks and data" not in short
+    assert "left out are models that passed" in short
+
+
+def test_how_to_go_on_stays_longer_than_the_list():
+    page = render(reports.many_red(400), budget=30_000)
+    assert "model-gates run --config" in page
+    assert "reason: " in page
+    assert re.search(r"… and 3\d\d more in `report.json`", page)
+
+
+def test_what_a_report_never_had_was_not_left_out():
+    assert "rates by group" not in render(reports.many_red(400), budget=20_000)
+    assert "rates by group" in render(reports.one_red(), budget=4_500)

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from gates.decide import settle
 from gates.power.advice import advice, proposed, together
 from gates.power.answer import Basis, Standing
 from gates.power.decidable import Asked, decidable
-from gates.report import Check, Decide, Family, Verb
+from gates.report import Check, Decide, Family, GateResult, Verb
 from gates.stats.arrays import Bools
 from gates.stats.catalogue import disparity
 from gates.stats.disparity import spreading
@@ -35,6 +36,10 @@ def check(verb=Verb.MAX_DROP, bound=0.01, metric="accuracy", n=1000, at="", **nu
 AS_USUAL = Asked()
 
 
+def settled(made):
+    return settle(GateResult(gate="performance", checks=(made,))).checks[0]
+
+
 def found(*arguments, asked=AS_USUAL, questions=1, **numbers):
     made = check(*arguments, **numbers)
     return decidable(made, asked, basis=Basis.MEASURED, questions=questions)
@@ -51,6 +56,15 @@ def test_a_limit_on_change_must_be_an_arm_and_the_powers_share_of_it_wide():
     # The limit is half an arm away: Φ(1.959964 · (0.5 - 1)).
     assert one.chance == pytest.approx(0.1635, abs=1e-4)
     assert one.fails_from == pytest.approx(0.01 + 0.02 * STRETCH)
+
+
+@pytest.mark.parametrize("verb", [Verb.MAX_DROP, Verb.MAX_RISE, Verb.MAX_RATIO])
+def test_a_run_names_the_same_limit_for_a_check_that_it_cannot_decide(verb):
+    bound = 1.01 if verb is Verb.MAX_RATIO else 0.01
+    for arguments, numbers in [((verb, bound), {}), ((Verb.MIN, 0.79), {"interval": (0.78, 0.82)})]:
+        told, expected = settled(check(*arguments, **numbers)), found(*arguments, **numbers)
+        assert told.smallest_limit == expected.smallest_limit
+        assert told.n_needed == pytest.approx(expected.rows_needed, abs=1)
 
 
 @pytest.mark.parametrize("verb", [Verb.MAX_DROP, Verb.MAX_RISE, Verb.MAX_DROP_FROM_ANCHOR])

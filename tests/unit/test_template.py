@@ -1,9 +1,13 @@
 """A team's own template: it replaces blocks, and can neither unescape, nor hide, nor forge."""
 
+import resource
+import signal
+
 import pytest
 
 from gates.errors import ConfigError
 from reporters.render import markdown
+from reporters.render.confined import confined
 from reporters.render.template import MAX_OVERRIDE
 from tests import hostile, reports
 from tests.page import html, tags
@@ -81,3 +85,51 @@ def test_the_marker_is_not_in_its_hands():
         reports.one_red(), override=HEAD + "{% block models %}{% endblock %}", marker="income"
     )
     assert page.startswith("<!-- model-gates:v1 id=income -->\n## ❌ Model gate:")
+
+
+# --- bounds ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ("{% for i in range(20000) %}0123456789{% endfor %}", "does not fit into a page of 65,000"),
+        ("{{ 'a' * 20000000 }}", "a text of 20,000,000 characters"),
+        ("{{ 'a' * 2000000000 }}", "it took more than 512 MiB"),
+        ("{% macro m(x) %}{{ m(x ~ x) }}{% endmacro %}{{ m('0123456789abcdef') }}", "it took more"),
+        ("one <!-- two", "does not end, and hides what follows"),
+        ("--> <!-- <!", "does not end, and hides what follows"),
+    ],
+)
+def test_it_has_bounds(body, why):
+    with pytest.raises(ConfigError) as caught:
+        render("{% block footer %}" + body + "{% endblock %}")
+    assert why in str(caught.value)
+
+
+def test_it_does_not_go_on_for_ever():
+    def refused(why):
+        return ConfigError(why)
+
+    limit = signal.getsignal(signal.SIGALRM), resource.getrlimit(resource.RLIMIT_AS)
+    with pytest.raises(ConfigError, match="it took more than"):
+        spin(refused)
+    assert limit == (signal.getsignal(signal.SIGALRM), resource.getrlimit(resource.RLIMIT_AS))
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def spin(refused):
+    with confined(refused, seconds=0.2):
+        while True:
+            pass
+
+
+def test_a_comment_of_its_own_that_ends_is_fine():
+    assert "<!-- ours -->" in render("{% block footer %}<!-- ours -->{% endblock %}")
+
+
+def test_a_page_that_fits_with_less_of_the_report_is_cut():
+    page = render("{% block footer %}" + "x" * 60_000 + "{% endblock %}", reports.many_red(400))
+    assert "x" * 60_000 in page
+    assert len(page.encode()) <= markdown.COMMENT_BYTES
+    assert "Shortened to fit" in page

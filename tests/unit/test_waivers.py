@@ -63,7 +63,7 @@ def test_a_waived_check_stays_red_and_does_not_block(write):
     found = applied([model], load(write(), on=TODAY), on=TODAY)
     check = first(found)
     assert (check.verdict, check.effect) == (Verdict.FAIL, Effect.NONE)
-    assert check.waiver == "until 2026-12-01 by @lead: labels of the north are late, MLG-31"
+    assert check.waiver == "until 2026-12-01 by @lead – labels of the north are late, MLG-31"
     assert not blocked(found.models)
     assert found.told == (f"performance/recall:max_drop {check.waiver}",)
 

@@ -3,8 +3,7 @@
 Vega-Lite, because it is kept by others, says what is drawn rather than how, and is drawn by
 vl-convert when the page is written: the page needs no script to be looked at. Altair would only
 write the same dictionaries, and bring a data-frame library along. Colours are the page's own
-variables, so that one drawing serves light, dark and paper. Names reach a chart as data, never as
-a field, an expression or an axis, and two names that look alike stay two rows.
+variables, so that one drawing serves light, dark and paper. No name from outside reaches a chart.
 """
 
 from __future__ import annotations
@@ -12,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from gates.report import CalibrationBin, GroupRate, HistoryPoint
-from reporters.render import escape, words
+from gates.report import CalibrationBin, HistoryPoint
 from reporters.render.html.svg import Spec
 
 # The size of a whole chart in pixels, and the room that its axes have: given rather than measured,
@@ -25,10 +23,9 @@ CANDIDATE, BASELINE = "candidate", "baseline"
 Points = Sequence[tuple[float, float]]
 Datum = dict[str, Any]
 
-_LABEL = 30
-_ROW = 40
 _SHORT = 150
 _THOUSANDS = 10_000
+_NARROWEST = 0.02
 _COLOR = {"candidate": "var(--candidate)", "baseline": "var(--baseline)"}
 _AXIS = {
     "domain": False,
@@ -105,43 +102,6 @@ def calibration(candidate: Sequence[CalibrationBin], baseline: Sequence[Calibrat
     return _sized([_diagonal(), bars, _line(values, x, y, width=1.2), dots], HEIGHT)
 
 
-def groups(rates: Sequence[GroupRate]) -> Spec:
-    """Return one metric of each group, from the baseline's to the candidate's."""
-    values: list[Datum] = [
-        {
-            "row": place,
-            "label": f"{escape.cut(escape.name(words.pairs(rate.group)), _LABEL)} · n {rate.n:,}",
-            "candidate": rate.candidate,
-            "baseline": rate.baseline,
-        }
-        for place, rate in enumerate(rates)
-    ]
-    row = {"field": "row", "type": "ordinal", "axis": None}
-    scale = {"zero": False, "nice": True, "padding": 8}
-    place = {"type": "quantitative", "axis": {"title": None}, "scale": scale}
-    label = {
-        "mark": {"type": "text", "align": "left", "dy": -12, "fontSize": 11.5, "limit": WIDTH},
-        "encoding": {
-            "x": {"value": 0},
-            "y": row,
-            "text": {"field": "label"},
-            "color": {"value": "var(--ink)"},
-        },
-    }
-    way = {
-        "mark": {"type": "rule", "strokeWidth": 2, "stroke": "var(--grid)", "yOffset": 6},
-        "encoding": {
-            "y": row,
-            "x": {**place, "field": "baseline"},
-            "x2": {"field": "candidate"},
-        },
-    }
-    dots = [_dot(place, row, model) for model in (BASELINE, CANDIDATE)]
-    room = {"left": 8, "right": 8, "top": 8, "bottom": 24}
-    spec = _sized([label, way, *dots], len(values) * _ROW + 32, room)
-    return {**spec, "data": {"values": values}}
-
-
 def history(points: Sequence[HistoryPoint], metric: str, now: float, data: str) -> Spec:
     """Return a metric over the registered versions; `data` is the digest of today's rows."""
     values: list[Datum] = []
@@ -158,7 +118,8 @@ def history(points: Sequence[HistoryPoint], metric: str, now: float, data: str) 
         "axis": {"labelAngle": 0, "title": None, "grid": False},
     }
     short = {"format": ".3~s"} if max(abs(one["y"]) for one in values) >= _THOUSANDS else {}
-    x, y = {"x": at}, _axis("y", None, {"zero": False, "nice": True, "padding": 6}, **short)
+    scale = {"domain": _wide(one["y"] for one in values), "nice": True, "padding": 6}
+    x, y = {"x": at}, _axis("y", None, scale, **short)
     way = {
         "data": {"values": values},
         "mark": {"type": "line", "stroke": "var(--baseline)", "strokeWidth": 1.5},
@@ -170,6 +131,14 @@ def history(points: Sequence[HistoryPoint], metric: str, now: float, data: str) 
         "encoding": {**x, **y, **_hue("stroke"), **_filled("full", BASELINE, CANDIDATE)},
     }
     return _sized([way, dots], _SHORT, {**_ROOM, "bottom": 24})
+
+
+def _wide(values: Iterable[float]) -> list[float]:
+    """Return the ends of a scale on which a change that is next to nothing looks like it."""
+    ranked = sorted(values)
+    low, high = ranked[0], ranked[-1]
+    short = max(0.0, _NARROWEST * max(abs(low), abs(high)) - (high - low)) / 2
+    return [low - short, high + short]
 
 
 def _curves(candidate: Points, baseline: Points, x: str, y: str, *, diagonal: bool) -> Spec:
@@ -200,15 +169,6 @@ def _diagonal() -> Datum:
         "data": {"values": [{"x": 0, "y": 0}, {"x": 1, "y": 1}]},
         "mark": {"type": "line", "stroke": "var(--rule)", "strokeWidth": 1},
         "encoding": {axis: {"field": axis, "type": "quantitative"} for axis in "xy"},
-    }
-
-
-def _dot(place: Datum, row: Datum, model: str) -> Datum:
-    fill = _COLOR[model] if model == CANDIDATE else "var(--surface)"
-    mark = {"type": "point", "size": 70, "opacity": 1, "strokeWidth": 2, "yOffset": 6}
-    return {
-        "mark": {**mark, "fill": fill, "stroke": _COLOR[model]},
-        "encoding": {"y": row, "x": {**place, "field": model}},
     }
 
 

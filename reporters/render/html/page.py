@@ -1,14 +1,14 @@
 """A report as one HTML file: the decision first, what needs a look next, then what to look at.
 
-An interval stands beside its limit in the row that says both (`marks`), so that a table of checks
-is its own forest plot and reads well on a telephone, on paper and aloud. What needs axes is drawn
-by Vega (`charts`). The template sees values through one filter (`text.markup`), and the browser is
-told to load and run nothing.
+An interval stands beside its limit in the row that says both (`marks`), and a group's rates are
+drawn in the cells that state them (`rates`), so that a table is its own picture and reads well on a
+telephone, on paper and aloud. What needs axes is drawn by Vega (`charts`): at most eight charts a
+model, whatever the number of checks. The template sees values through one filter (`text.markup`),
+and the browser is told to load and run nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
@@ -19,14 +19,15 @@ from gates.report import GateResult, ModelReport, Report
 from reporters.render import figures, words
 from reporters.render.causes import causes
 from reporters.render.escape import Name, Said
-from reporters.render.groups import GroupTable, group_tables
-from reporters.render.headline import headline, not_run
+from reporters.render.headline import CLAIMED, headline, not_run
 from reporters.render.html import pictures, tables
+from reporters.render.html.data import Data, data
 from reporters.render.html.marks import Mark, marks
 from reporters.render.html.pictures import Chart
+from reporters.render.html.rates import Rates, rates
 from reporters.render.html.tables import Confusion, FlipRow, SliceTable
 from reporters.render.html.text import beside, figure, markup, rate
-from reporters.render.markdown import command
+from reporters.render.pasted import command, waivers
 from reporters.render.rows import Row, confidences, headers, open_rows, passing_rows
 from reporters.render.words import Tone
 
@@ -45,14 +46,6 @@ _VERDICTS = {
     Tone.SKIPPED: "skipped",
     Tone.PASS: "passes",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rates:
-    """The rates of one sensitive set: to look at, and to read."""
-
-    table: GroupTable
-    charts: list[Chart]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +70,7 @@ class Section:
     rates: list[Rates]
     flips: list[FlipRow]
     more_flips: int
+    data: Data | None
     looks: list[Chart]
     confusion: Confusion | None
     history: list[Chart]
@@ -97,6 +91,7 @@ def render(report: Report) -> str:
             headline=sentence,
             sections=[_section(model, place) for place, model in enumerate(ranked)],
             command=command(report),
+            waivers=waivers(report),
         )
         .strip()
         + "\n"
@@ -131,9 +126,10 @@ def _section(model: ModelReport, place: int) -> Section:
         passing=passing,
         passed=sum(len(found) for _, found in passing),
         slices=tables.slice_table(model),
-        rates=list(_rates(model, key, pictured=pictured)),
+        rates=[found for gate in model.gates for found in rates(gate)],
         flips=flips,
         more_flips=more_flips,
+        data=data(model),
         looks=pictures.looks(model, key) if pictured else [],
         confusion=tables.confusion(model),
         history=pictures.history(model, key) if pictured else [],
@@ -151,13 +147,6 @@ def _why(model: ModelReport) -> dict[str, list[Said]]:
     }
 
 
-def _rates(model: ModelReport, key: str, *, pictured: bool) -> Iterable[Rates]:
-    for place, gate in enumerate(model.gates):
-        drawn = pictures.by_group(gate, f"{key}-{place}") if pictured else {}
-        for table in group_tables(gate):
-            yield Rates(table=table, charts=drawn.get(table.sensitive, []))
-
-
 @cache
 def _template() -> Template:
     """Return the page's template, in an environment that escapes whatever it is given."""
@@ -172,6 +161,6 @@ def _template() -> Template:
     environment.filters |= {"beside": beside, "figure": figure, "rate": rate}
     environment.filters |= {"name": lambda value: Name(str(value)), "short": words.short}
     environment.globals |= {"verdicts": _VERDICTS, "plural": figures.plural}
-    environment.globals |= {"short_list": SHORT_LIST}
+    environment.globals |= {"CLAIMED": CLAIMED, "short_list": SHORT_LIST}
     environment.globals |= {"shown_rows": SHOWN_ROWS, "most_rows": MOST_ROWS}
     return environment.get_template("report.html.j2")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from gates.report import CalibrationBin, Curves, GateResult, GroupRate, ModelReport, Task
+from gates.report import CalibrationBin, Curves, ModelReport, Task
 from reporters.render import figures, words
-from reporters.render.escape import Name, Said, plain
+from reporters.render.escape import Said, plain
 from reporters.render.html import charts
 from reporters.render.html.charts import BASELINE, CANDIDATE, Points
 from reporters.render.html.svg import Spec, draw
@@ -17,8 +17,6 @@ from reporters.render.html.svg import Spec, draw
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-MOST_GROUPS = 20
-MOST_GROUP_CHARTS = 8
 MOST_HISTORY_CHARTS = 4
 _PLACES = 3
 _ALONG = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
@@ -32,8 +30,8 @@ class Chart:
 
     title: Said
     svg: Markup
-    heads: Cells = ()
-    rows: tuple[Cells, ...] = ()
+    heads: Cells
+    rows: tuple[Cells, ...]
 
 
 def looks(model: ModelReport, key: str) -> list[Chart]:
@@ -53,22 +51,6 @@ def looks(model: ModelReport, key: str) -> list[Chart]:
         table = _along(ours.precision_recall, theirs.precision_recall, "Recall", "precision")
         found.append(_drawn(f"{key}-pr", "Precision and recall", spec, table))
     return found
-
-
-def by_group(gate: GateResult, key: str) -> dict[Name, list[Chart]]:
-    """Return the charts of each sensitive set: one a metric, of groups that are not withheld.
-
-    Intersections come last: they have many groups, and a table of all of them.
-    """
-    found: dict[tuple[Name, str], list[GroupRate]] = {}
-    for rate in sorted(gate.groups, key=lambda rate: len(rate.sensitive)):
-        if rate.candidate is not None and rate.n is not None:
-            found.setdefault((Name(" × ".join(rate.sensitive)), rate.metric), []).append(rate)
-    drawn: dict[Name, list[Chart]] = {}
-    for place, ((sensitive, metric), rates) in enumerate(found.items()):
-        if place < MOST_GROUP_CHARTS:
-            drawn.setdefault(sensitive, []).append(_groups(metric, rates, f"{key}-g{place}"))
-    return drawn
 
 
 def history(model: ModelReport, key: str) -> list[Chart]:
@@ -115,20 +97,6 @@ def _calibration(
     return _drawn(key, "Calibration", charts.calibration(ours, theirs), [heads, *rows])
 
 
-def _groups(metric: str, rates: Sequence[GroupRate], key: str) -> Chart:
-    """Return a chart of the groups whose rate changed most; the table beside it has them all."""
-    moved = sorted(rates, key=_change, reverse=True)[:MOST_GROUPS]
-    shown = [rate for rate in rates if rate in moved] if len(rates) > MOST_GROUPS else rates
-    title: Said = (words.metric(metric),)
-    if len(shown) < len(rates):
-        title = (*title, f": the {MOST_GROUPS} of {len(rates):,} groups that changed most")
-    return _drawn(key, title, charts.groups(shown), [])
-
-
-def _change(rate: GroupRate) -> float:
-    return abs((rate.candidate or 0.0) - (rate.baseline or 0.0))
-
-
 def _history(model: ModelReport, metric: str, now: float, key: str) -> Chart:
     points = [point for point in model.portrait.history if metric in point.metrics]
     data = model.data["evaluation"].digest if "evaluation" in model.data else ""
@@ -164,7 +132,7 @@ def _at(points: Points, x: float) -> float | None:
 
 def _drawn(key: str, title: str | Said, spec: Spec, table: Iterable[Cells]) -> Chart:
     said = (title,) if isinstance(title, str) else title
-    heads, *rows = [*table] or [()]
+    heads, *rows = table
     says = "Baseline and candidate. The numbers are in the table that goes with it."
     svg = draw(spec, key=key, title=plain(said), says=says)
     return Chart(title=said, svg=svg, heads=heads, rows=tuple(rows))
