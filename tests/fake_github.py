@@ -10,6 +10,7 @@ import re
 import socket
 import struct
 import threading
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -63,8 +64,9 @@ class FakeClock:
 class Fault:
     """What to do to the next `times` requests that match.
 
-    `after` lets the request take effect first; `do` is called before it does; without a status the
-    connection is reset, and with `half` it is so in the middle of the answer.
+    `after` lets the request take effect first; `do` is called before it does, and `before` where it
+    never does; without a status the connection is reset, and with `half` it is so in the middle of
+    the answer. With a `delay`, in seconds that do pass, the answer is as it should be, but late.
     """
 
     method: str
@@ -76,10 +78,14 @@ class Fault:
     after: bool = False
     half: bool = False
     do: object = None
+    before: object = None
+    delay: float = 0.0
 
     @property
-    def only_watches(self):
-        return bool(self.do) and self.status is None and not self.half and not self.after
+    def answers(self):
+        """Return whether the request is answered as if nothing were wrong, in the end."""
+        watches = bool(self.do) and not self.after
+        return self.status is None and not self.half and (bool(self.delay) or watches)
 
     def matches(self, method, path):
         return self.times > 0 and method == self.method and re.search(self.path, path)
@@ -295,12 +301,14 @@ def _handler(github):  # noqa: C901  (a class with its small methods)
                 _validate_response(github, call, raw, status, body)
                 return self._send(status, _bytes(body), headers)
             fault.times -= 1
-            if fault.do:
-                fault.do()
+            for happens in (fault.before, fault.do):
+                if happens:
+                    happens()
             status, body, headers = (
-                github.answer(call) if fault.after or fault.do else (0, None, {})
+                github.answer(call) if fault.after or fault.do or fault.delay else (0, None, {})
             )
-            if fault.only_watches:
+            time.sleep(fault.delay)
+            if fault.answers:
                 return self._send(status, _bytes(body), headers)
             if fault.status is None:
                 return self._reset(b'{"id": 1, "body": "' if fault.half else b"")

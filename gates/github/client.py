@@ -11,7 +11,7 @@ import ipaddress
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -32,7 +32,7 @@ MAX_PAGES = 100
 _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 307, 308})
 _NONE = 0
-_TIMEOUT = (10.0, 30.0)
+TIMEOUT = (10.0, 30.0)  # to connect, and from one byte to the next
 _MAX_MESSAGE = 300
 _TOKEN = re.compile(r"[!-~]{1,2000}")
 _HEADERS = {
@@ -45,8 +45,11 @@ _HINTS = {
     403: "Give the job the permission to write it (`permissions:` of the workflow). A pull request "
     "from a fork, or by Dependabot, has a read-only token: publish in a `workflow_run` job.",
     404: "Check the repository and the number, and that the token may see them.",
+    409: "Something else changed it at the same time: try again.",
+    422: "GitHub takes no such content: the message says what it has against it.",
     429: "Try again later.",
 }
+_LOCKED = "The conversation is locked. Unlock it, or publish as a check run."
 
 
 class ApiFault(EnvironmentFault):
@@ -56,9 +59,27 @@ class ApiFault(EnvironmentFault):
         super().__init__(message, where=where, hint=hint)
         self.status = status
 
+    @property
+    def locked(self) -> bool:
+        """Return whether somebody has locked the conversation, which no permission opens."""
+        return _is_locked(self.status, self.message)
+
+
+class Overtaken(ApiFault):
+    """A write had to wait, and by then it was not to be made any more."""
+
 
 class Unsure(ApiFault):
     """A POST broke: whether it was carried out, only another look can tell."""
+
+
+# Whether a write that had to wait is to be made all the same.
+Still = Callable[[], bool]
+
+
+def always() -> bool:
+    """Return that it is: nothing could have overtaken it."""
+    return True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,6 +136,7 @@ class Client:
     token: str = field(repr=False)
     clock: Clock = time
     budget: float = BUDGET_SECONDS
+    timeout: tuple[float, float] = TIMEOUT
     _session: requests.Session = field(init=False, repr=False)
     _deadline: float = field(init=False, repr=False)
 
@@ -147,22 +169,25 @@ class Client:
                 return
         raise self._fault(f"there are more than {MAX_PAGES} pages", hint="Nothing was written.")
 
-    def post(self, path: str, body: dict[str, Any]) -> Any:
-        """Create something and return it; raises Unsure when it may exist, or may not."""
-        answer = self._ask("POST", self._url(path), body)
+    def post(self, path: str, body: dict[str, Any], still: Still = always) -> Any:
+        """Create something and return it; raises Unsure when it may exist, or may not.
+
+        Where a write had to wait, it is made only if it is `still` to be made; else Overtaken.
+        """
+        answer = self._ask("POST", self._url(path), body, still)
         try:
             return self._json(answer)
         except ApiFault as fault:
             raise self._unsure(fault.message) from fault
 
-    def patch(self, path: str, body: dict[str, Any]) -> Any:
-        """Change something and return it."""
-        return self._json(self._ask("PATCH", self._url(path), body))
+    def patch(self, path: str, body: dict[str, Any], still: Still = always) -> Any:
+        """Change something and return it; `still` as for `post`."""
+        return self._json(self._ask("PATCH", self._url(path), body, still))
 
-    def delete(self, path: str) -> None:
-        """Remove something; what is gone already is gone."""
+    def delete(self, path: str, still: Still = always) -> None:
+        """Remove something; what is gone already is gone. `still` as for `post`."""
         try:
-            self._ask("DELETE", self._url(path))
+            self._ask("DELETE", self._url(path), still=still)
         except ApiFault as fault:
             if fault.status not in (404, 410):
                 raise
@@ -171,7 +196,9 @@ class Client:
         """Let time pass, where there is time left."""
         self.clock.sleep(max(0.0, min(seconds, self._left())))
 
-    def _ask(self, method: str, url: str, body: dict[str, Any] | None = None) -> _Answer:
+    def _ask(
+        self, method: str, url: str, body: dict[str, Any] | None = None, still: Still = always
+    ) -> _Answer:
         """Return an answer of the 200s; raise for every other one, in the end."""
         attempt = 0
         while True:
@@ -189,6 +216,8 @@ class Client:
             if attempt == TRIES or wait >= self._left():
                 break
             self.clock.sleep(wait)
+            if not still():
+                raise Overtaken(f"{why}, and was overtaken", where=self._where, hint="")
         raise self._fault(
             f"{why}, after {attempt} tries; the next would be in {wait:,.0f} s, and "
             f"{max(0.0, self._left()):,.0f} of {self.budget:,.0f} s are left",
@@ -211,7 +240,7 @@ class Client:
                 method,
                 url,
                 json=body,
-                timeout=_TIMEOUT,
+                timeout=self.timeout,
                 allow_redirects=False,
                 stream=True,
                 # A proxy of the environment has no business on this machine's own loopback.
@@ -265,11 +294,25 @@ class Client:
 
     def _fault(self, message: str, *, status: int | None = None, hint: str = "") -> ApiFault:
         status = status or None
-        hint = hint or _HINTS.get(status or _NONE, "Check GITHUB_API_URL and the network.")
-        return ApiFault(message, where=f"GitHub API at {self.api}", hint=hint, status=status)
+        hint = hint or _hint(status, message)
+        return ApiFault(message, where=self._where, hint=hint, status=status)
 
     def _unsure(self, why: str) -> Unsure:
-        return Unsure(why, where=f"GitHub API at {self.api}", hint="Try again later.")
+        return Unsure(why, where=self._where, hint="Try again later.")
+
+    @property
+    def _where(self) -> str:
+        return f"GitHub API at {self.api}"
+
+
+def _is_locked(status: int | None, message: str) -> bool:
+    return status == 403 and bool(re.search(r"\blocked\b", message))
+
+
+def _hint(status: int | None, message: str) -> str:
+    if _is_locked(status, message):
+        return _LOCKED
+    return _HINTS.get(status or _NONE, "Check GITHUB_API_URL and the network.")
 
 
 def _check_address(api: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from gates.errors import EnvironmentFault
-from gates.github.client import ApiFault, Client
+from gates.github.client import ApiFault, Client, Still, always
 
 ACTIONS_BOT = "github-actions[bot]"
 T = TypeVar("T")
@@ -60,6 +60,7 @@ class CheckRun(_Shape):
     id: int
     html_url: str | None = None
     external_id: str | None = None
+    conclusion: str | None = None
 
 
 class _Listed(_Shape):
@@ -91,18 +92,18 @@ class Repository:
         for page in self.client.pages(self._path(f"issues/{number}/comments")):
             yield from _read(tuple[Comment, ...], page)
 
-    def create_comment(self, number: int, body: str) -> Comment:
-        """Write a new comment."""
+    def create_comment(self, number: int, body: str, still: Still = always) -> Comment:
+        """Write a new comment; `still` as for `Client.post`."""
         path = self._path(f"issues/{number}/comments")
-        return _read(Comment, self.client.post(path, {"body": body}))
+        return _read(Comment, self.client.post(path, {"body": body}, still))
 
-    def update_comment(self, comment: int, body: str) -> None:
-        """Write a comment anew."""
-        self.client.patch(self._path(f"issues/comments/{comment}"), {"body": body})
+    def update_comment(self, comment: int, body: str, still: Still = always) -> None:
+        """Write a comment anew; `still` as for `Client.post`."""
+        self.client.patch(self._path(f"issues/comments/{comment}"), {"body": body}, still)
 
-    def delete_comment(self, comment: int) -> None:
-        """Remove a comment."""
-        self.client.delete(self._path(f"issues/comments/{comment}"))
+    def delete_comment(self, comment: int, still: Still = always) -> None:
+        """Remove a comment; `still` as for `Client.post`."""
+        self.client.delete(self._path(f"issues/comments/{comment}"), still)
 
     def check_runs(self, sha: str, name: str) -> Iterator[CheckRun]:
         """Yield the check runs of a name on a commit."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from gates.errors import EnvironmentFault
-from gates.github.client import ApiFault, Unsure
+from gates.github.client import ApiFault, Overtaken, Still, Unsure
 from gates.github.repository import Repository, User
 from gates.report import Report, Verdict, dump
 from reporters.publish.place import Outcome, Place, When
@@ -43,13 +44,29 @@ def publish(report: Report, place: Place) -> Outcome:
         return Outcome(said="comment: off")
     if number is None:
         return Outcome(said="comment skipped: this run is not about a pull request")
+    try:
+        return Outcome(said=_published(report, place, number))
+    except ApiFault as fault:
+        if reason := _shut(fault):
+            return Outcome(said=f"comment skipped: pull request #{number} {reason}")
+        raise
+
+
+def _published(report: Report, place: Place, number: int) -> str:
     repository = place.connect()
     if reason := _not_now(repository, number, place.job.head):
-        return Outcome(said=f"comment skipped: {reason}")
+        return f"comment skipped: {reason}"
     me = User(login=place.author) if place.author else repository.viewer()
     before = _said_before(repository, number, me, place)
     drafts = _drafts(report, place, Memory(before=before))
-    return Outcome(said=f"comment: {_settle(repository, number, me, drafts)}")
+    return f"comment: {_settle(repository, number, me, drafts)}"
+
+
+def _shut(fault: ApiFault) -> str | None:
+    """Return why nobody is meant to write any more, where that is what a fault says."""
+    if fault.locked:
+        return "is locked"
+    return "is gone: deleted, or converted" if fault.status == 410 else None
 
 
 def worth_a_comment(report: Report, when: When) -> bool:
@@ -71,10 +88,13 @@ def worth_a_comment(report: Report, when: When) -> bool:
 
 
 def _said_before(repository: Repository, number: int, me: User, place: Place) -> State | None:
-    """Return what our comment says so far, if it is about another run than this one."""
-    marker, head = f"{MARKER} id={slug(place.slug)} -->", place.job.head or "-"
-    found = ours(repository.comments(number), me, marker, head)
-    return read(found[0].body) if found and stamped(found[0]).run != place.job.run else None
+    """Return what our comment says so far, if it is by another attempt than this one."""
+    marker, job = f"{MARKER} id={slug(place.slug)} -->", place.job
+    found = ours(repository.comments(number), me, marker, job.head or "-")
+    if not found:
+        return None
+    stamp = stamped(found[0])
+    return read(found[0].body) if (stamp.run, stamp.attempt) != (job.run, job.attempt) else None
 
 
 def _drafts(report: Report, place: Place, memory: Memory) -> Iterator[Draft]:
@@ -112,12 +132,15 @@ def _settle(repository: Repository, number: int, me: User, drafts: Iterator[Draf
     """Look and act until there is nothing to do, and return what was done."""
     draft, done, broke = next(drafts), "", None
     for _ in range(_ROUNDS):
-        plan = planned(repository.comments(number), me, draft, wrote=bool(done))
+        look = partial(_look, repository, number, me, draft, wrote=bool(done))
+        plan = look()
         if isinstance(plan, Leave):
             return done or plan.reason
         try:
-            me = _act(repository, number, plan, draft) or me
+            me = _act(repository, number, plan, draft, partial(_again, look, plan)) or me
             done = _SAID.get(type(plan), done)
+        except Overtaken:
+            continue  # it has waited already
         except Unsure as unsure:
             broke = unsure  # the next look tells whether it was written
         except ApiFault as fault:
@@ -137,12 +160,33 @@ def _settle(repository: Repository, number: int, me: User, drafts: Iterator[Draf
 _SAID: dict[type[Plan], str] = {Create: "created", Update: "updated"}
 
 
-def _act(repository: Repository, number: int, plan: Plan, draft: Draft) -> User | None:
+def _look(repository: Repository, number: int, me: User, draft: Draft, *, wrote: bool) -> Plan:
+    """Return the next thing to do, if this run is still the one to do it.
+
+    The pull request is asked last, right before the act: a run that had to wait for the comments
+    may find one on a newer commit among them, and must not take it for an old one.
+    """
+    plan = planned(repository.comments(number), me, draft, wrote=wrote)
+    if isinstance(plan, Leave):
+        return plan
+    head = draft.stamp.head
+    reason = _not_now(repository, number, None if head == "-" else head)
+    return Leave(reason) if reason else plan
+
+
+def _again(look: Callable[[], Plan], plan: Plan) -> bool:
+    """Return whether, after a wait, it is still the thing to do."""
+    return look() == plan
+
+
+def _act(
+    repository: Repository, number: int, plan: Plan, draft: Draft, still: Still
+) -> User | None:
     """Do it; return who we turned out to be, where that came to light."""
     if isinstance(plan, Create):
-        return repository.create_comment(number, draft.body).user
+        return repository.create_comment(number, draft.body, still).user
     if isinstance(plan, Update):
-        repository.update_comment(plan.comment, draft.body)
+        repository.update_comment(plan.comment, draft.body, still)
     if isinstance(plan, Delete):
-        repository.delete_comment(plan.comment)
+        repository.delete_comment(plan.comment, still)
     return None
