@@ -8,7 +8,7 @@ from gates.github.client import ApiFault, Unsure
 from gates.github.repository import CheckRun, Repository
 from gates.report import Report, Verdict
 from reporters.publish.marked import Level, Mark, marks
-from reporters.publish.place import DEFAULT_SLUG, Outcome, Place
+from reporters.publish.place import DEFAULT_SLUG, Outcome, Place, vouched
 from reporters.render.escape import cut, plain
 from reporters.render.headline import headline
 from reporters.render.markdown import render
@@ -82,7 +82,7 @@ def _output(report: Report, place: Place) -> dict[str, Any]:
     shown = [_annotation(mark) for mark in marks(report, place.find) if mark.spot]
     return {
         "title": cut(plain(headline(report)[1]), _MAX_TITLE),
-        "summary": render(report, budget=MAX_SUMMARY, marker=place.slug),
+        "summary": render(vouched(report, place.job.url), budget=MAX_SUMMARY, marker=place.slug),
         "annotations": shown,
     }
 

@@ -9,7 +9,7 @@ from gates.errors import EnvironmentFault
 from gates.github.client import ApiFault, Overtaken, Still, Unsure
 from gates.github.repository import Repository, User
 from gates.report import Report, Verdict, dump
-from reporters.publish.place import Outcome, Place, When
+from reporters.publish.place import Outcome, Place, When, vouched
 from reporters.publish.sticky import (
     STAMP_BYTES,
     Create,
@@ -107,9 +107,10 @@ def _drafts(report: Report, place: Place, memory: Memory) -> Iterator[Draft]:
         head=job.head or "-",
     )
     wanted, told = worth_a_comment(report, place.when), dump(report)
+    shown = vouched(report, job.url)
     for budget in BUDGETS:
         page = render(
-            report,
+            shown,
             budget=budget - STAMP_BYTES,
             marker=place.slug,
             memory=memory,

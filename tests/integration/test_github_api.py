@@ -153,6 +153,27 @@ def test_a_model_that_did_not_change_is_no_news(github, when, written):
     assert len(github.bodies()) == written
 
 
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://github.com/acme/credit/actions/runs/42", True),
+        ("https://github.com/mallory/credit/actions/runs/42", False),
+        ("https://evil.example/acme/credit/actions/runs/42", False),
+        ("https://github.com/acme/credit/actions/runs/42/../..", False),
+    ],
+)
+@pytest.mark.parametrize("own", [RUN, None])
+def test_a_report_leads_to_runs_of_this_repository_only(github, url, shown, own):
+    report = reports.one_red()
+    ci = report.run.ci.model_copy(update={"url": url})
+    report = report.model_copy(update={"run": report.run.model_copy(update={"ci": ci})})
+    at = At(github, url=own)
+    at.comment(report)
+    at.check(report)
+    pages = github.bodies()[0], github.checks[0]["output"]["summary"]
+    assert [url in page for page in pages] == [shown and own is not None] * 2
+
+
 @pytest.mark.parametrize("when", [When.FAILURES, When.CHANGES, When.ALWAYS])
 def test_a_red_comment_turns_green_again(github, when):
     At(github, run=1, when=when).comment()
