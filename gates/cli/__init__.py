@@ -13,6 +13,7 @@ from gates import __version__
 from gates.cli.baseline import baseline_app
 from gates.cli.judge import report, run
 from gates.cli.power import power
+from gates.cli.publish import Listing
 from gates.cli.setup import demo, init, schema, validate
 
 app = typer.Typer(
@@ -60,6 +61,6 @@ app.command()(validate)
 app.command()(init)
 app.command()(power)
 app.add_typer(baseline_app, name="baseline")
-app.command()(report)
+app.command(cls=Listing)(report)
 app.command()(schema)
 app.command()(demo)

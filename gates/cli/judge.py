@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import shutil
 import sys
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -13,10 +14,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gates.cli.crash import write_debug
-from gates.errors import ConfigError, GatesError, InputError
+from gates.errors import ConfigError, EnvironmentFault, GatesError, InputError
 from gates.yaml_source import suggestion
 
 if TYPE_CHECKING:
+    from gates.cli.publish import Choice
     from gates.report import ErrorInfo, Report, RunInfo
     from gates.waivers import Waiver
 
@@ -78,15 +80,22 @@ class Comment(StrEnum):
 
 def report(
     ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(help="A report.json.")],
+    file: Annotated[Path | None, typer.Argument(help="A report.json.")] = None,
     to: Annotated[
-        str, typer.Option(help="What to render it to, or where on GitHub to publish it.")
-    ] = "console",
+        list[str] | None,
+        typer.Option(
+            help="What to render it to, or where to publish it; may be repeated.",
+            show_default="console",
+        ),
+    ] = None,
     comment: Annotated[
         Comment, typer.Option(help="When a pull request gets a comment.")
     ] = Comment.CHANGES,
     slug: Annotated[
         str | None, typer.Option(help="Tells apart what several configurations publish.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="Does, too; the default is the report's.")
     ] = None,
     pull_request: Annotated[
         int | None, typer.Option(min=1, help="The pull request, where the event does not say.")
@@ -94,6 +103,9 @@ def report(
     author: Annotated[
         str | None, typer.Option(help="The login that the token of an app writes as.")
     ] = None,
+    begin: Annotated[
+        bool, typer.Option("--begin", help="Begin the check run, before there is a report.")
+    ] = False,
     require_post: Annotated[
         bool, typer.Option("--require-post", help="Exit with 4 when it can not be published.")
     ] = False,
@@ -102,36 +114,85 @@ def report(
     ] = None,
 ) -> None:
     """Render or publish a report.json; exit with 0 whatever its verdict."""
-    found = _read(file)
-    override = None if template is None else _override(template, to)
-    if to == "sarif":
-        from gates.cli.publish import rule_lines
-        from reporters.render import sarif
+    from gates.cli.publish import Choice
 
-        typer.echo(sarif.render(found, lines=rule_lines(ctx.obj.environ, found)), nl=False)
+    places = to or ["console"]
+    choice = Choice(
+        when=comment.value,
+        slug=slug,
+        config=config,
+        pull=pull_request,
+        author=author,
+        require_post=require_post,
+        override=None if template is None else _override(template, places),
+    )
+    _show_all(ctx.obj.environ, file, places, choice, begin=begin)
+
+
+def _show_all(
+    environ: dict[str, str],
+    file: Path | None,
+    places: Sequence[str],
+    choice: Choice,
+    *,
+    begin: bool,
+) -> None:
+    from gates.cli import publish
+
+    if (file is None) != begin:
+        hint = "`--begin` is for before there is one." if begin else "`model-gates run` writes it."
+        said = "there is no report to begin with" if begin else "Missing argument 'FILE'"
+        raise ConfigError(said, where="report", hint=hint)
+    if file is None:
+        publish.begin(environ, places, choice)
         return
-    if not to.startswith("github-"):
-        typer.echo(_rendered(found, to, override), nl=False)
-        return
-    from gates.cli.publish import Choice, publish, summarise
-    from reporters.publish.place import When
-    from reporters.publish.registry import PUBLISHERS
+    try:
+        found = _read(file)
+    except GatesError as error:
+        info = _run_info(environ, choice.config or Path(publish.CONFIG))
+        publish.tell_unread(environ, error, places, choice, info)
+        raise
+    faults = []
+    for to in places:
+        # One that fails keeps no other from being told.
+        try:
+            _show(environ, found, to, choice)
+        except EnvironmentFault as fault:
+            faults.append(fault)
+    if faults:
+        raise faults[0]
+
+
+def _show(environ: dict[str, str], found: Report, to: str, choice: Choice) -> None:
+    """Print a report, or publish it."""
+    from reporters.render.registry import LINED, RENDERERS
 
     if to == "github-summary":
-        page = _rendered(found, to, override)
-        summarise(ctx.obj.environ, page, require_post=require_post)
-    elif to in PUBLISHERS:
-        choice = Choice(
-            when=When(comment),
-            slug=slug,
-            pull=pull_request,
-            author=author,
-            require_post=require_post,
-            override=override,
-        )
-        publish(ctx.obj.environ, found, to, choice)
+        _summarise(environ, found, choice)
+    elif to in LINED:
+        from gates.cli.publish import rule_lines
+
+        typer.echo(LINED[to](found, lines=rule_lines(environ, found)), nl=False)
+    elif to in RENDERERS:
+        typer.echo(_rendered(found, to, choice.override), nl=False)
     else:
-        raise _unknown(to)
+        from gates.cli.publish import publish
+        from reporters.publish.registry import PUBLISHERS
+
+        if to not in PUBLISHERS:
+            raise _unknown(to)
+        publish(environ, found, to, choice)
+
+
+def _summarise(environ: dict[str, str], found: Report, choice: Choice) -> None:
+    from gates.cli.publish import summarise
+    from gates.github.context import ci_info
+    from reporters.publish.place import vouched
+
+    here = ci_info(environ)
+    shown = vouched(found, here.url) if here else found
+    page = _rendered(shown, "github-summary", choice.override)
+    summarise(environ, page, require_post=choice.require_post)
 
 
 def _read(file: Path) -> Report:
@@ -231,14 +292,15 @@ def _write(report: Report, out: Path) -> tuple[Path, Path]:
     return as_json, as_markdown
 
 
-def _override(path: Path, to: str) -> str:
+def _override(path: Path, places: Sequence[str]) -> str:
     """Return the text of a team's template; ConfigError where it cannot be used."""
     from reporters.render.registry import MARKDOWN
     from reporters.render.template import MAX_OVERRIDE
 
-    if to not in (*MARKDOWN, "github-comment"):
+    without = [to for to in places if to not in (*MARKDOWN, "github-comment")]
+    if without:
         raise ConfigError(
-            f"`{to}` takes no template",
+            f"`{without[0]}` takes no template",
             where="--template",
             hint=f"These do: {', '.join(MARKDOWN)}, github-comment.",
         )
@@ -285,7 +347,8 @@ def _error_text(error: ErrorInfo) -> str:
 
 
 def _tell_github(environ: dict[str, str], report: Report, path: Path) -> None:
-    from gates.github.commands import write_outputs, write_summary
+    from gates.cli.publish import add_summary
+    from gates.github.commands import write_outputs
     from gates.report import Verdict
 
     checks = [c for m in report.models for g in m.gates for c in g.checks]
@@ -300,4 +363,5 @@ def _tell_github(environ: dict[str, str], report: Report, path: Path) -> None:
             **{f"{name}-count": count for name, count in counts.items()},
         },
     )
-    write_summary(environ, _rendered(report, "github-summary"))
+    # Outputs are what later steps decide by; a page that is not there decides nothing.
+    add_summary(environ, _rendered(report, "github-summary"))

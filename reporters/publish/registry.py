@@ -14,3 +14,9 @@ PUBLISHERS: dict[str, Callable[[Report, Place], Outcome]] = {
     "github-comment": github_comment.publish,
     "github-status": github_status.publish,
 }
+
+# What can be begun before there is a report.
+BEGINNERS: dict[str, Callable[[Place], Outcome]] = {"github-check": github_check.announce}
+
+# What stays as it is until the next report; where there is none, it is told so.
+LASTING = frozenset({"github-check", "github-comment", "github-status"})

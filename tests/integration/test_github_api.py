@@ -1002,10 +1002,67 @@ def test_a_page_that_is_refused_does_not_keep_a_check_run_open(github):
     assert check["output"] == dict.fromkeys(("title", "summary"), check["output"]["title"])
 
 
-def test_a_conclusion_that_is_refused_is_a_fault(github):
+OTHERS = {
+    "message": "Invalid app_id `1` - check run can only be modified by the GitHub App that created it."
+}
+REFUSED = {
+    "403": {"status": 403, "body": OTHERS},
+    "404": {"status": 404, "body": {"message": "Not Found"}},
+    "409": {"status": 409},
+    "502": {"status": 502, "times": 99},
+    "reset": {"times": 99},
+    "html": {"status": 200, "body": b"<html>"},
+    "nonsense": {"status": 200, "body": ["no check run"]},
+}
+
+
+@pytest.mark.parametrize("how", REFUSED.values(), ids=REFUSED)
+def test_a_check_run_that_can_not_be_changed_is_concluded_by_another(github, how):
+    github.fail("PATCH", "/check-runs/", **how)
+    assert At(github).check() == "check run: failure"
+    first, second = github.checks
+    assert (second["name"], second["external_id"]) == (first["name"], first["external_id"])
+    assert second["history"] == [("completed", "failure")]
+    assert second["output"]["summary"].startswith(MARKER)
+    # From now on it is the newest that counts.
+    github.faults.clear()
+    At(github).check(reports.all_green())
+    assert [check["conclusion"] for check in github.checks] == [None, "success"]
+
+
+@pytest.mark.parametrize("method", ["PATCH", "POST"])
+@pytest.mark.parametrize("how", BROKEN.values(), ids=BROKEN)
+def test_a_conclusion_whose_answer_got_lost_is_a_conclusion(github, how, method):
+    begun = At(github)
+    github_check.begin(begun.repository, begun.place, HEAD)
+    if method == "POST":
+        github.fail("PATCH", "/check-runs/", 403, OTHERS)
+    github.fail(method, "/check-runs", after=True, **how)
+    assert At(github).check() == "check run: failure"
+    assert len(github.checks) == (2 if method == "POST" else 1)
+    assert github.checks[-1]["conclusion"] == "failure"
+
+
+def test_a_page_that_is_refused_does_not_keep_another_check_run_open(github):
+    github.fail("PATCH", "/check-runs/", 403, OTHERS)
+    at = At(github)
+    github_check.begin(at.repository, at.place, HEAD)
+    github.fail("POST", "/check-runs", 422, {"message": "Invalid request"})
+    at.check()
+    (_, check) = github.checks
+    assert check["output"] == dict.fromkeys(("title", "summary"), check["output"]["title"])
+
+
+@pytest.mark.parametrize("how", [{"status": 403, "body": OTHERS}, {"status": 502}])
+def test_a_check_run_that_stays_in_progress_is_said_to(github, how):
+    at = At(github)
+    github_check.begin(at.repository, at.place, HEAD)
     github.fail("PATCH", "/check-runs/", 403, {"message": "Resource not accessible by integration"})
-    with pytest.raises(ApiFault, match="not accessible"):
-        At(github).check()
+    github.fail("POST", "/check-runs", times=99, **how)
+    with pytest.raises(EnvironmentFault, match="still in progress, for it could not be") as caught:
+        at.check()
+    assert "not accessible by integration" in caught.value.message
+    assert "Give the job the permission" in caught.value.hint
 
 
 def test_a_check_run_annotates_the_line_of_the_rule(github):
