@@ -159,11 +159,22 @@ class FakeGitHub:
             if c.method != "GET"
         ]
 
+    # --- what another API of the same kind does otherwise (fake_gitlab.py) ------------------------
+
+    def routes(self):
+        return ROUTES
+
+    def validate_request(self, call, raw):
+        _validate_request(self, call, raw)
+
+    def validate_response(self, call, raw, status, body):
+        _validate_response(self, call, raw, status, body)
+
     # --- what the API does: each returns a status and what to answer with --------------------------
 
     def answer(self, call):
         """Do what was asked."""
-        for method, pattern, does in ROUTES:
+        for method, pattern, does in self.routes():
             found = re.fullmatch(pattern, call.path)
             if method == call.method and found:
                 with self.lock:
@@ -296,9 +307,9 @@ def _handler(github):  # noqa: C901  (a class with its small methods)
             call, raw = self._read()
             fault = next((f for f in github.faults if f.matches(call.method, call.path)), None)
             if fault is None:
-                _validate_request(github, call, raw)
+                github.validate_request(call, raw)
                 status, body, headers = github.answer(call)
-                _validate_response(github, call, raw, status, body)
+                github.validate_response(call, raw, status, body)
                 return self._send(status, _bytes(body), headers)
             fault.times -= 1
             for happens in (fault.before, fault.do):
@@ -315,7 +326,7 @@ def _handler(github):  # noqa: C901  (a class with its small methods)
             sent = body if fault.body is None else fault.body
             return self._send(fault.status, _bytes(sent), {**headers, **fault.headers})
 
-        do_GET = do_POST = do_PATCH = do_DELETE = _serve  # noqa: N815
+        do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _serve  # noqa: N815
 
         def _read(self):
             raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))

@@ -297,12 +297,13 @@ def _override(path: Path, places: Sequence[str]) -> str:
     from reporters.render.registry import MARKDOWN
     from reporters.render.template import MAX_OVERRIDE
 
-    without = [to for to in places if to not in (*MARKDOWN, "github-comment")]
+    able = (*MARKDOWN, "github-comment", "gitlab-merge-request")
+    without = [to for to in places if to not in able]
     if without:
         raise ConfigError(
             f"`{without[0]}` takes no template",
             where="--template",
-            hint=f"These do: {', '.join(MARKDOWN)}, github-comment.",
+            hint=f"These do: {', '.join(able)}.",
         )
     try:
         with path.open("rb") as opened:

@@ -18,6 +18,7 @@ from gates.errors import ConfigError, EnvironmentFault, GatesError
 if TYPE_CHECKING:
     from gates.github.context import Job
     from gates.github.repository import Repository
+    from gates.github.service import Service
     from gates.report import Check, Report, RunInfo
     from reporters.publish.place import Place, Spot
 
@@ -44,7 +45,7 @@ def publish(environ: Mapping[str, str], report: Report, to: str, choice: Choice)
     from reporters.publish.registry import PUBLISHERS
 
     with _told(environ, to, require_post=choice.require_post):
-        outcome = PUBLISHERS[to](report, _place(environ, report, choice))
+        outcome = PUBLISHERS[to](report, _place(environ, report, to, choice))
         if outcome.text:
             typer.echo(_through(environ, outcome.text), nl=False)
         typer.echo(outcome.said, err=True)
@@ -62,7 +63,7 @@ def begin(environ: Mapping[str, str], places: Sequence[str], choice: Choice) -> 
         )
     for to in places:
         with _told(environ, to, require_post=choice.require_post):
-            typer.echo(BEGINNERS[to](_place(environ, None, choice)).said, err=True)
+            typer.echo(BEGINNERS[to](_place(environ, None, to, choice)).said, err=True)
 
 
 def tell_unread(
@@ -168,16 +169,20 @@ def _through(environ: Mapping[str, str], commands: str) -> str:
     return f"::{token}::\n{commands}::stop-commands::{token}\n"
 
 
-def _place(environ: Mapping[str, str], report: Report | None, choice: Choice) -> Place:
-    from gates.github.context import job
+def _place(environ: Mapping[str, str], report: Report | None, to: str, choice: Choice) -> Place:
+    from gates.github import context, service
+    from reporters.publish import gitlab
     from reporters.publish.place import DEFAULT_SLUG, Place, When, nowhere
+    from reporters.publish.registry import ON_GITLAB
 
-    here = job(environ, pull=choice.pull)
+    there = to in ON_GITLAB
+    here = (gitlab.job if there else context.job)(environ, pull=choice.pull)
+    host = gitlab.GITLAB if there else service.GITHUB
     judged = report.run.config if report else None
     config = os.path.normpath(choice.config or judged or CONFIG)
     return Place(
         job=here,
-        connect=lambda: _connect(environ, here),
+        connect=lambda: _connect(environ, here, host),
         slug=choice.slug or (DEFAULT_SLUG if config == CONFIG else config),
         when=When(choice.when),
         author=choice.author,
@@ -186,18 +191,15 @@ def _place(environ: Mapping[str, str], report: Report | None, choice: Choice) ->
     )
 
 
-def _connect(environ: Mapping[str, str], here: Job) -> Repository:
+def _connect(environ: Mapping[str, str], here: Job, host: Service) -> Repository:
     from gates.github.client import Client
     from gates.github.repository import Repository
 
-    token = environ.get("GITHUB_TOKEN")
+    token = environ.get(host.token)
     if not token:
-        raise EnvironmentFault(
-            "there is no token",
-            where="GITHUB_TOKEN",
-            hint="Hand on `github.token`: `env: {GITHUB_TOKEN: ${{ github.token }}}`.",
-        )
-    return Repository(client=Client(api=here.api, token=token), name=here.repository)
+        raise EnvironmentFault("there is no token", where=host.token, hint=host.get_token)
+    client = Client(api=here.api, token=token, service=host)
+    return Repository(client=client, name=here.repository)
 
 
 def _finder(

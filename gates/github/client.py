@@ -24,6 +24,7 @@ from gates import __version__
 from gates.errors import EnvironmentFault
 from gates.github.backoff import TRIES, Clock, broken_wait, quota_wait, throttled
 from gates.github.paging import next_page, same_host
+from gates.github.service import AGAIN, GITHUB, Service
 from gates.report import bounded
 
 BUDGET_SECONDS = 200.0  # twice the minute that GitHub asks for, the second time doubled
@@ -35,20 +36,7 @@ _NONE = 0
 TIMEOUT = (10.0, 30.0)  # to connect, and from one byte to the next
 _MAX_MESSAGE = 300
 _TOKEN = re.compile(r"[!-~]{1,2000}")
-_HEADERS = {
-    "Accept": "application/vnd.github+json",
-    "User-Agent": f"model-gates/{__version__}",
-    "X-GitHub-Api-Version": "2022-11-28",
-}
-_HINTS = {
-    401: "The token is not valid (any more): check `github-token`.",
-    403: "Give the job the permission to write it (`permissions:` of the workflow). A pull request "
-    "from a fork, or by Dependabot, has a read-only token: publish in a `workflow_run` job.",
-    404: "Check the repository and the number, and that the token may see them.",
-    409: "Something else changed it at the same time: try again.",
-    422: "GitHub takes no such content: the message says what it has against it.",
-    429: "Try again later.",
-}
+_USER_AGENT = f"model-gates/{__version__}"
 _LOCKED = "The conversation is locked. Unlock it, or publish as a check run."
 
 
@@ -106,14 +94,14 @@ class _Answer:
         return ": ".join(said)
 
 
-class _Bearer(AuthBase):
+class _Token(AuthBase):
     """Puts the token on a request; as `auth`, so that no `.netrc` is looked up."""
 
-    def __init__(self, token: str) -> None:
-        self._token = token
+    def __init__(self, name: str, value: str) -> None:
+        self._name, self._value = name, value
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
+        request.headers[self._name] = self._value
         return request
 
 
@@ -128,7 +116,7 @@ class _Session(requests.Session):
 class Client:
     """Talks to one API until its budget of time is spent.
 
-    `api` is GITHUB_API_URL: `https://api.github.com`, or `https://HOST/api/v3` of an enterprise
+    `api` is its address: `https://api.github.com`, or `https://HOST/api/v3` of an enterprise
     server. Proxies and certificates are those that `requests` finds in the environment.
     """
 
@@ -137,21 +125,23 @@ class Client:
     clock: Clock = time
     budget: float = BUDGET_SECONDS
     timeout: tuple[float, float] = TIMEOUT
+    service: Service = GITHUB
     _session: requests.Session = field(init=False, repr=False)
     _deadline: float = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.api = self.api.rstrip("/")
-        _check_address(self.api)
+        _check_address(self.api, self.service)
         if not _TOKEN.fullmatch(self.token):
             raise EnvironmentFault(
                 "the token is empty, or holds a space, a line break or a character beyond ASCII",
-                where="GITHUB_TOKEN",
-                hint="Hand on `github.token`, or a token as GitHub showed it.",
+                where=self.service.token,
+                hint=f"Hand on a token as {self.service.name} showed it.",
             )
         self._session = _Session()
-        self._session.auth = _Bearer(self.token)
-        self._session.headers.update(_HEADERS)
+        name, before = self.service.sent_as
+        self._session.auth = _Token(name, before + self.token)
+        self._session.headers.update({**self.service.headers, "User-Agent": _USER_AGENT})
         self._deadline = self.clock.monotonic() + self.budget
 
     def get(self, path: str, **query: str | int) -> Any:
@@ -183,6 +173,10 @@ class Client:
     def patch(self, path: str, body: dict[str, Any], still: Still = always) -> Any:
         """Change something and return it; `still` as for `post`."""
         return self._json(self._ask("PATCH", self._url(path), body, still))
+
+    def put(self, path: str, body: dict[str, Any], still: Still = always) -> Any:
+        """Change something, where the API calls it so, and return it; `still` as for `post`."""
+        return self._json(self._ask("PUT", self._url(path), body, still))
 
     def delete(self, path: str, still: Still = always) -> None:
         """Remove something; what is gone already is gone. `still` as for `post`."""
@@ -222,7 +216,7 @@ class Client:
             f"{why}, after {attempt} tries; the next would be in {wait:,.0f} s, and "
             f"{max(0.0, self._left()):,.0f} of {self.budget:,.0f} s are left",
             status=answer.status,
-            hint="Try again later.",
+            hint=AGAIN,
         )
 
     def _follow(self, method: str, url: str, body: dict[str, Any] | None) -> _Answer:
@@ -275,7 +269,7 @@ class Client:
             raise self._fault(
                 f"answered with {found} where JSON was expected",
                 status=answer.status,
-                hint="Check GITHUB_API_URL, and whether a proxy answers in GitHub's place.",
+                hint=f"Check {self.service.address}, and what answers in the API's place.",
             ) from error
 
     def _url(self, path: str, query: Mapping[str, str | int] | None = None) -> str:
@@ -294,36 +288,36 @@ class Client:
 
     def _fault(self, message: str, *, status: int | None = None, hint: str = "") -> ApiFault:
         status = status or None
-        hint = hint or _hint(status, message)
+        hint = hint or _hint(self.service, status, message)
         return ApiFault(message, where=self._where, hint=hint, status=status)
 
     def _unsure(self, why: str) -> Unsure:
-        return Unsure(why, where=self._where, hint="Try again later.")
+        return Unsure(why, where=self._where, hint=AGAIN)
 
     @property
     def _where(self) -> str:
-        return f"GitHub API at {self.api}"
+        return f"{self.service.name} API at {self.api}"
 
 
 def _is_locked(status: int | None, message: str) -> bool:
     return status == 403 and bool(re.search(r"\blocked\b", message))
 
 
-def _hint(status: int | None, message: str) -> str:
+def _hint(service: Service, status: int | None, message: str) -> str:
     if _is_locked(status, message):
         return _LOCKED
-    return _HINTS.get(status or _NONE, "Check GITHUB_API_URL and the network.")
+    return service.hints.get(status or _NONE, f"Check {service.address} and the network.")
 
 
-def _check_address(api: str) -> None:
+def _check_address(api: str, service: Service) -> None:
     """Refuse an address that would show the token to others on the way."""
     url = urlsplit(api)
     plain = url.scheme == "https" or (url.scheme == "http" and _is_loopback(api))
     if not plain or not url.hostname or "@" in url.netloc or url.query or url.fragment:
         raise EnvironmentFault(
             "this is no https address of an API",
-            where="GITHUB_API_URL",
-            hint="It looks like https://api.github.com, or https://HOST/api/v3.",
+            where=service.address,
+            hint=f"It looks like {service.looks_like}.",
         )
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from gates.errors import EnvironmentFault
 from gates.github.client import ApiFault, Client, Still, always
+from gates.github.service import GITHUB, Service
 
 ACTIONS_BOT = "github-actions[bot]"
 T = TypeVar("T")
@@ -128,6 +129,10 @@ class Repository:
 
 
 def _read(shape: type[T], found: Any) -> T:
+    return read(shape, found, GITHUB)
+
+
+def read(shape: type[T], found: Any, service: Service) -> T:
     """Return what was answered as the data it should be; whatever else it is, is a fault."""
     try:
         return TypeAdapter(shape).validate_python(found)
@@ -135,6 +140,6 @@ def _read(shape: type[T], found: Any) -> T:
         place = ".".join(str(part) for part in error.errors()[0]["loc"])
         raise EnvironmentFault(
             f"answered with something else than was asked for (at `{place}`)",
-            where="GitHub API",
-            hint="Check GITHUB_API_URL: is it an API of GitHub, version 2022-11-28?",
+            where=f"{service.name} API",
+            hint=f"Check {service.address}: is it {service.looks_like}?",
         ) from error

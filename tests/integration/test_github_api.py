@@ -21,6 +21,7 @@ from gates.github.context import Job
 from gates.github.repository import Repository
 from gates.report import Verdict, dump
 from reporters.publish import github_check, github_comment, github_status
+from reporters.publish.conversation import BUDGETS, PAUSE_SECONDS
 from reporters.publish.place import Place, Spot, When
 from tests import reports
 from tests.fake_github import BOT, HEAD, NOW, FakeClock, FakeGitHub
@@ -75,7 +76,7 @@ class At:
     @property
     def waited(self):
         """Return the sleeps that are not the pause between two looks."""
-        return [s for s in self.clock.slept if s != github_comment.PAUSE_SECONDS]
+        return [s for s in self.clock.slept if s != PAUSE_SECONDS]
 
 
 def no_news():
@@ -213,7 +214,7 @@ def test_a_write_that_is_refused_is_told_at_once(github, status, words, hint):
     assert f"answered {status} {words}" in str(caught.value)
     assert hint in caught.value.hint
     # Only what is refused for its content is tried again, shorter.
-    assert len(github.writes()) == (len(github_comment.BUDGETS) if status == 422 else 1)
+    assert len(github.writes()) == (len(BUDGETS) if status == 422 else 1)
     assert at.waited == []
 
 
@@ -272,7 +273,7 @@ def test_a_retry_after_is_obeyed(github):
     github.fail("POST", COMMENTS, 403, {"message": "slow down"}, headers={"Retry-After": "2"})
     at = At(github)
     assert at.comment() == "comment: created"
-    assert at.clock.slept == [2.0, github_comment.PAUSE_SECONDS]
+    assert at.clock.slept == [2.0, PAUSE_SECONDS]
     assert len(github.bodies()) == 1
 
 
@@ -365,7 +366,7 @@ def test_what_can_be_repeated_is_repeated(github, method, path, how):
     github.fail(method, path, times=2, **how)
     at = At(github, run=2)
     assert at.comment() == "comment: updated"
-    assert at.clock.slept == [1.0, 2.0, github_comment.PAUSE_SECONDS]
+    assert at.clock.slept == [1.0, 2.0, PAUSE_SECONDS]
     assert stamped(github) == [2]
 
 
@@ -530,7 +531,7 @@ def test_the_largest_report_fits(github, names):
         reports.make_report(reports.make_model(reports.make_gate("performance", *checks)))
     )
     assert len(github.writes()) == 1
-    assert len(github.bodies()[0].encode()) <= github_comment.BUDGETS[0]
+    assert len(github.bodies()[0].encode()) <= BUDGETS[0]
 
 
 def test_what_a_server_finds_too_long_is_said_shorter(github):
