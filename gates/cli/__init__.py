@@ -13,9 +13,11 @@ import typer
 from gates import __version__
 from gates.cli.baseline import baseline_app
 from gates.cli.evidence import verify_evidence
-from gates.cli.judge import report, run
+from gates.cli.judge import run
 from gates.cli.power import power
+from gates.cli.publish import Listing
 from gates.cli.setup import demo, init, schema, validate
+from gates.cli.show import report
 
 app = typer.Typer(
     name="model-gates",
@@ -67,7 +69,7 @@ app.command()(validate)
 app.command()(init)
 app.command()(power)
 app.add_typer(baseline_app, name="baseline")
-app.command()(report)
+app.command(cls=Listing)(report)
 app.command()(verify_evidence)
 app.command()(schema)
 app.command()(demo)
