@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -23,6 +24,11 @@ MAX_FLIPS = 200
 MAX_IDS = 20
 MAX_POINTS = 201
 MAX_HISTORY = 50
+_RUN_PAGE = re.compile(
+    r"https?://[a-z0-9](?:[a-z0-9.-]{0,250}[a-z0-9])?(?::[0-9]{1,5})?"
+    r"/[\w-]{1,100}/(?!\.{1,2}/)[\w.-]{1,100}/actions/runs/[0-9]{1,20}",
+    re.ASCII,
+)
 
 
 class Verdict(StrEnum):
@@ -141,6 +147,14 @@ def bounded(text: object, limit: int = MAX_NAME) -> str:
         return string
     digest = hashlib.sha256(string.encode()).hexdigest()[:8]
     return f"{string[: limit - 9]}…{digest}"
+
+
+def run_page(url: str | None) -> str | None:
+    """Return an address if it is plainly that of a run of GitHub Actions, else None.
+
+    No character of it ends a link of Markdown or HTML. Whose server it is, it cannot know.
+    """
+    return url if url and _RUN_PAGE.fullmatch(url) else None
 
 
 Number = Annotated[float, Field(allow_inf_nan=False), AfterValidator(significant)]
@@ -401,6 +415,11 @@ class CiInfo(Model):
 
     provider: Name
     url: Text | None = None
+
+    @property
+    def link(self) -> str | None:
+        """Return the address of the run where a page may link to it."""
+        return run_page(self.url)
 
 
 class RunInfo(Model):

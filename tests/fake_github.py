@@ -11,6 +11,7 @@ import re
 import socket
 import struct
 import threading
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -65,8 +66,9 @@ class FakeClock:
 class Fault:
     """What to do to the next `times` requests that match.
 
-    `after` lets the request take effect first; `do` is called before it does; without a status the
-    connection is reset, and with `half` it is so in the middle of the answer.
+    `after` lets the request take effect first; `do` is called before it does, and `before` where it
+    never does; without a status the connection is reset, and with `half` it is so in the middle of
+    the answer. With a `delay`, in seconds that do pass, the answer is as it should be, but late.
     """
 
     method: str
@@ -78,10 +80,14 @@ class Fault:
     after: bool = False
     half: bool = False
     do: object = None
+    before: object = None
+    delay: float = 0.0
 
     @property
-    def only_watches(self):
-        return bool(self.do) and self.status is None and not self.half and not self.after
+    def answers(self):
+        """Return whether the request is answered as if nothing were wrong, in the end."""
+        watches = bool(self.do) and not self.after
+        return self.status is None and not self.half and (bool(self.delay) or watches)
 
     def matches(self, method, path):
         return self.times > 0 and method == self.method and re.search(self.path, path)
@@ -157,11 +163,22 @@ class FakeGitHub:
             if c.method != "GET"
         ]
 
+    # --- what another API of the same kind does otherwise (fake_gitlab.py) ------------------------
+
+    def routes(self):
+        return ROUTES
+
+    def validate_request(self, call, raw):
+        _validate_request(self, call, raw)
+
+    def validate_response(self, call, raw, status, body):
+        _validate_response(self, call, raw, status, body)
+
     # --- what the API does: each returns a status and what to answer with --------------------------
 
     def answer(self, call):
         """Do what was asked."""
-        for method, pattern, does in ROUTES:
+        for method, pattern, does in self.routes():
             found = re.fullmatch(pattern, call.path)
             if method == call.method and found:
                 with self.lock:
@@ -321,24 +338,26 @@ def _handler(github):  # noqa: C901  (a class with its small methods)
             call, raw = self._read()
             fault = next((f for f in github.faults if f.matches(call.method, call.path)), None)
             if fault is None:
-                _validate_request(github, call, raw)
+                github.validate_request(call, raw)
                 status, body, headers = github.answer(call)
-                _validate_response(github, call, raw, status, body)
+                github.validate_response(call, raw, status, body)
                 return self._send(status, _bytes(body), headers)
             fault.times -= 1
-            if fault.do:
-                fault.do()
+            for happens in (fault.before, fault.do):
+                if happens:
+                    happens()
             status, body, headers = (
-                github.answer(call) if fault.after or fault.do else (0, None, {})
+                github.answer(call) if fault.after or fault.do or fault.delay else (0, None, {})
             )
-            if fault.only_watches:
+            time.sleep(fault.delay)
+            if fault.answers:
                 return self._send(status, _bytes(body), headers)
             if fault.status is None:
                 return self._reset(b'{"id": 1, "body": "' if fault.half else b"")
             sent = body if fault.body is None else fault.body
             return self._send(fault.status, _bytes(sent), {**headers, **fault.headers})
 
-        do_GET = do_POST = do_PATCH = do_DELETE = _serve  # noqa: N815
+        do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _serve  # noqa: N815
 
         def _read(self):
             raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))

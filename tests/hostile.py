@@ -1,15 +1,20 @@
 """Strings that somebody could put into a column, a group, a model or a path."""
 
 from gates.report import (
+    BaselineInfo,
     CandidateInfo,
+    CiInfo,
+    Effect,
     ErrorInfo,
     Flip,
     Flips,
     GateResult,
+    GitInfo,
     GroupRate,
     PolicyInfo,
     Portrait,
     RunInfo,
+    Verdict,
 )
 from tests import reports
 
@@ -60,6 +65,10 @@ def hostile_report(name):
         interval=(-0.2, -0.05),
         slice={bad: bad},
     ).model_copy(update={"id": f"fairness/recall:max_drop@{bad}"})
+    # Decided by somebody else than us, in their own words.
+    alien = reports.make_check(
+        "fairness/precision", {"max_drop": 0.01}, baseline=0.8, candidate=0.79, method=bad
+    ).model_copy(update={"verdict": Verdict.FAIL, "effect": Effect.BLOCK, "reason": name[:2000]})
     unknown = reports.make_check("x/y", {"min": 0.5}, problem=name[:1900] or " ", sensitive=(bad,))
     gate = reports.make_gate(
         bad,
@@ -76,6 +85,7 @@ def hostile_report(name):
             ),
         ),
     )
+    gate = gate.model_copy(update={"checks": (*gate.checks, alien)})
     error = ErrorInfo(kind="bug", exit_code=70, message=bad, where=bad, hint=bad, details=(bad,))
     model = reports.make_model(
         gate,
@@ -83,11 +93,19 @@ def hostile_report(name):
         model=bad,
         notes=(bad,),
         candidate=CandidateInfo(ref=bad, digest=reports.DIGEST, rows=1),
+        baseline=BaselineInfo(
+            ref=bad, version=1, digest=reports.DIGEST, registered_at=bad, git_sha=bad
+        ),
         portrait=Portrait(flips=flips(bad)),
     )
     return reports.make_report(
         model,
-        run=RunInfo(started="", config=bad),
+        run=RunInfo(
+            started=bad,
+            config=bad,
+            git=GitInfo(sha=bad, base_sha=bad, ref=bad),
+            ci=CiInfo(provider=bad, url=name[:2000]),
+        ),
         waivers=(bad,),
         policy=PolicyInfo(digest=reports.DIGEST, source="base", changes=(bad,)),
     )

@@ -25,7 +25,7 @@ class Declared:
 
     With `each`, every value of these columns has a check of its own, and which values there are
     only the data tell. With `free`, so do the places, and with no `bound` the limit (what was
-    inferred from a baseline). `whole` is on all rows; one not `of_rows` counts other things.
+    inferred from a baseline). `whole` is on all rows; one that is not `of_rows` counts others.
     `optional` may be left out by policy, and one that is `rare` is only there where it is needed.
     """
 

@@ -13,9 +13,11 @@ import typer
 from gates import __version__
 from gates.cli.baseline import baseline_app
 from gates.cli.evidence import verify_evidence
-from gates.cli.judge import report, run
+from gates.cli.judge import run
 from gates.cli.power import power
+from gates.cli.publish import Listing
 from gates.cli.setup import demo, extras, init, schema, validate
+from gates.cli.show import report
 from gates.cli.stop import Stop
 
 app = typer.Typer(
@@ -35,7 +37,7 @@ def _now() -> datetime:
 
 @dataclass
 class World:
-    """What the process was given: environment, where to write a traceback, time, and an end."""
+    """What the process was given: environment, place of a traceback, time, and when to stop."""
 
     environ: Mapping[str, str] = field(repr=False)
     debug: Path | None = None
@@ -69,7 +71,7 @@ app.command()(validate)
 app.command()(init)
 app.command()(power)
 app.add_typer(baseline_app, name="baseline")
-app.command()(report)
+app.command(cls=Listing)(report)
 app.command()(verify_evidence)
 app.command()(schema)
 app.command()(extras)

@@ -1,13 +1,10 @@
-"""`run` and `report`: judge, and show what was found."""
+"""`run`: judge, write down what was found, and exit by it."""
 
 from __future__ import annotations
 
-import platform
-import shutil
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,14 +14,14 @@ import typer
 
 from gates.cli.crash import write_debug
 from gates.cli.evidence import discard_evidence, write_evidence
+from gates.cli.place import run_info
 from gates.cli.rules import PolicyFrom, base_commit, rules_of
 from gates.cli.selection import touched_since
-from gates.errors import ConfigError, EnvironmentFault, GatesError
-from gates.yaml_source import suggestion
+from gates.cli.show import rendered
+from gates.errors import GatesError
 
 if TYPE_CHECKING:
-    from gates.cli.publish import Choice
-    from gates.report import ErrorInfo, Report, RunInfo
+    from gates.report import ErrorInfo, Report
 
 ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", help="The configuration file.", show_default=True)
@@ -92,7 +89,7 @@ def run(
         report = _report(ctx, asked, Path(folder))
     paths = _write(report, out)
     write_evidence(ctx.obj.environ, report, out, gates=tuple(gate or ()))
-    typer.echo(_rendered(report, format.value), nl=False)
+    typer.echo(rendered(report, format.value), nl=False)
     if report.error and format is not Format.CONSOLE:
         typer.echo(_error_text(report.error), err=True)
     shown = " and ".join(plain(str(path)) for path in paths)
@@ -102,126 +99,11 @@ def run(
     raise typer.Exit(report.exit_code)
 
 
-class Comment(StrEnum):
-    """When a pull request gets a comment (`reporters.publish.place.When`)."""
-
-    CHANGES = "changes"
-    FAILURES = "failures"
-    ALWAYS = "always"
-    OFF = "off"
-
-
-def report(
-    ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(help="A report.json.")],
-    to: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="What to render it to, or where on GitHub to publish it; may be repeated.",
-            show_default="console",
-        ),
-    ] = None,
-    comment: Annotated[
-        Comment, typer.Option(help="When a pull request gets a comment.")
-    ] = Comment.CHANGES,
-    slug: Annotated[
-        str | None, typer.Option(help="Tells apart what several configurations publish.")
-    ] = None,
-    pull_request: Annotated[
-        int | None, typer.Option(min=1, help="The pull request, where the event does not say.")
-    ] = None,
-    author: Annotated[
-        str | None, typer.Option(help="The login that the token of an app writes as.")
-    ] = None,
-    require_post: Annotated[
-        bool, typer.Option("--require-post", help="Exit with 4 when it can not be published.")
-    ] = False,
-    template: Annotated[
-        Path | None, typer.Option(help="A template that replaces blocks of the Markdown.")
-    ] = None,
-    rejudge: Annotated[
-        bool,
-        typer.Option(
-            "--rejudge", help="In a `workflow_run` job: take its numbers, and judge them anew."
-        ),
-    ] = False,
-    config: Annotated[
-        Path, typer.Option("--config", "-c", help="For --rejudge: as the repository has it.")
-    ] = Path("model-gates.yml"),
-    model: Annotated[
-        list[str] | None, typer.Option(help="For --rejudge: the models that were judged.")
-    ] = None,
-    gate: Annotated[
-        list[str] | None, typer.Option(help="For --rejudge: the gates that were run.")
-    ] = None,
-) -> None:
-    """Render or publish a report.json; exit with 0 whatever its verdict."""
-    from gates.cli.publish import Choice
-    from gates.cli.reading import read
-
-    places = tuple(to or ["console"])
-    choice = Choice(
-        when=comment.value,
-        slug=slug,
-        pull=pull_request,
-        author=author,
-        require_post=require_post,
-        override=None if template is None else _override(template, places),
-    )
-    if not rejudge:
-        _show(ctx.obj.environ, read(file), places, choice)
-        return
-    from gates.cli.rejudge import Untrusted, rejudged
-
-    untrusted = Untrusted(file, config, tuple(model or ()), tuple(gate or ()))
-    again = rejudged(ctx.obj.environ, untrusted)
-    if again.report is None:
-        typer.echo(f"nothing was judged: {again.skipped}", err=True)
-        return
-    _show(ctx.obj.environ, again.report, places, replace(choice, pull=again.pull))
-    if again.error is not None:
-        raise again.error
-
-
-def _show(environ: dict[str, str], found: Report, places: Sequence[str], choice: Choice) -> None:
-    """Print a report, or publish it; a place that fails keeps no other from being told."""
-    faults = []
-    for to in places:
-        try:
-            _show_one(environ, found, to, choice)
-        except EnvironmentFault as fault:
-            faults.append(fault)
-    if faults:
-        raise faults[0]
-
-
-def _show_one(environ: dict[str, str], found: Report, to: str, choice: Choice) -> None:
-    if to == "sarif":
-        from gates.cli.publish import rule_lines
-        from reporters.render import sarif
-
-        typer.echo(sarif.render(found, lines=rule_lines(environ, found)), nl=False)
-        return
-    if not to.startswith("github-"):
-        typer.echo(_rendered(found, to, choice.override), nl=False)
-        return
-    from gates.cli.publish import publish, summarise
-    from reporters.publish.registry import PUBLISHERS
-
-    if to == "github-summary":
-        page = _rendered(found, to, choice.override)
-        summarise(environ, page, require_post=choice.require_post)
-    elif to in PUBLISHERS:
-        publish(environ, found, to, choice)
-    else:
-        raise _unknown(to)
-
-
 def _report(ctx: typer.Context, asked: Asked, folder: Path) -> Report:
     from gates.config import select
     from gates.decide import refused, unchanged
 
-    info = _run_info(ctx.obj.environ, asked.config)
+    info = run_info(ctx.obj.environ, asked.config)
     today = datetime.fromisoformat(info.started).date()
     try:
         commit = base_commit(ctx.obj.environ, asked.config, asked.policy, asked.base)
@@ -263,21 +145,6 @@ def _report(ctx: typer.Context, asked: Asked, folder: Path) -> Report:
     return judged.model_copy(update={"selection": selection})
 
 
-def _run_info(environ: dict[str, str], config: Path) -> RunInfo:
-    from gates.git import head
-    from gates.github.context import ci_info, git_info, in_actions
-    from gates.report import GitInfo, RunInfo, bounded
-
-    return RunInfo(
-        started=datetime.now(UTC).isoformat(timespec="seconds"),
-        config=bounded(config, 2000),
-        git=git_info(environ) if in_actions(environ) else GitInfo(sha=head(config.parent)),
-        ci=ci_info(environ),
-        python=platform.python_version(),
-        platform=bounded(platform.platform()),
-    )
-
-
 def _progress(model: str, gate: str, state: str) -> None:
     """Say on stderr how far the run is; stdout is for the result."""
     if state != "running":
@@ -298,57 +165,8 @@ def _write(report: Report, out: Path) -> tuple[Path, Path]:
 
     as_json, as_markdown = out / "report.json", out / "report.md"
     write_atomic(as_json, dump(report))
-    write_atomic(as_markdown, _rendered(report, "markdown").encode())
+    write_atomic(as_markdown, rendered(report, "markdown").encode())
     return as_json, as_markdown
-
-
-def _override(path: Path, places: Sequence[str]) -> str:
-    """Return the text of a team's template; ConfigError where it cannot be used."""
-    from reporters.render.registry import MARKDOWN
-    from reporters.render.template import MAX_OVERRIDE
-
-    without = [to for to in places if to not in (*MARKDOWN, "github-comment")]
-    if without:
-        raise ConfigError(
-            f"`{without[0]}` takes no template",
-            where="--template",
-            hint=f"These do: {', '.join(MARKDOWN)}, github-comment.",
-        )
-    try:
-        with path.open("rb") as opened:
-            return opened.read(MAX_OVERRIDE + 1).decode()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ConfigError(f"cannot read the template: {why}", where=str(path)) from error
-
-
-def _rendered(report: Report, to: str, override: str | None = None) -> str:
-    from reporters.render.registry import MARKDOWN, RENDERERS
-
-    if to not in RENDERERS:
-        raise _unknown(to)
-    if override is not None:
-        return MARKDOWN[to](report, override=override)
-    if to == "console":
-        return _for_terminal(report)
-    return RENDERERS[to](report)
-
-
-def _unknown(to: str) -> ConfigError:
-    from reporters.publish.registry import PUBLISHERS
-    from reporters.render.registry import RENDERERS
-
-    names = (*RENDERERS, *PUBLISHERS)
-    hint = suggestion(to, names) or f"There are: {', '.join(names)}."
-    return ConfigError(f"nothing renders to `{to}`", where="--to", hint=hint)
-
-
-def _for_terminal(report: Report) -> str:
-    from reporters.render.console import render
-
-    if not sys.stdout.isatty():
-        return render(report)
-    return render(report, width=shutil.get_terminal_size().columns, color=True)
 
 
 def _error_text(error: ErrorInfo) -> str:
@@ -357,7 +175,8 @@ def _error_text(error: ErrorInfo) -> str:
 
 
 def _tell_github(environ: dict[str, str], report: Report, path: Path) -> None:
-    from gates.github.commands import write_outputs, write_summary
+    from gates.cli.publish import add_summary
+    from gates.github.commands import write_outputs
     from gates.report import Verdict
 
     checks = [c for m in report.models for g in m.gates for c in g.checks]
@@ -372,4 +191,5 @@ def _tell_github(environ: dict[str, str], report: Report, path: Path) -> None:
             **{f"{name}-count": count for name, count in counts.items()},
         },
     )
-    write_summary(environ, _rendered(report, "github-summary"))
+    # Outputs are what later steps decide by; a page that is not there decides nothing.
+    add_summary(environ, rendered(report, "github-summary"))

@@ -1,25 +1,26 @@
-"""`report --to github-…`: hand a report to who publishes it, and never let that be the verdict."""
+"""`report --to …`: hand a report to who publishes it, and never let that be the verdict."""
 
 from __future__ import annotations
 
 import os.path
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
+from typer.core import TyperCommand
 
-from gates.errors import EnvironmentFault, GatesError
+from gates.errors import ConfigError, EnvironmentFault, GatesError
 
 if TYPE_CHECKING:
     from gates.github.context import Job
     from gates.github.repository import Repository
-    from gates.report import Check, Report
+    from gates.github.service import Service
+    from gates.report import Check, Report, RunInfo
     from reporters.publish.place import Place, Spot
-    from reporters.render.escape import Said
 
 CONFIG = "model-gates.yml"
 # Set by the action, which stops the runner from listening while names out of the data are printed.
@@ -30,8 +31,9 @@ FENCE = "MODEL_GATES_FENCE"
 class Choice:
     """What the user chose on the command line."""
 
-    when: str
+    when: str = "changes"
     slug: str | None = None
+    config: Path | None = None
     pull: int | None = None
     author: str | None = None
     require_post: bool = False
@@ -43,22 +45,82 @@ def publish(environ: Mapping[str, str], report: Report, to: str, choice: Choice)
     from reporters.publish.registry import PUBLISHERS
 
     with _told(environ, to, require_post=choice.require_post):
-        outcome = PUBLISHERS[to](report, _place(environ, report, choice))
+        outcome = PUBLISHERS[to](report, _place(environ, report, to, choice))
         if outcome.text:
             typer.echo(_through(environ, outcome.text), nl=False)
         typer.echo(outcome.said, err=True)
 
 
+def begin(environ: Mapping[str, str], places: Sequence[str], choice: Choice) -> None:
+    """Begin what can be begun before there is a report."""
+    from reporters.publish.registry import BEGINNERS
+
+    if not places or set(places) - BEGINNERS.keys():
+        raise ConfigError(
+            "only what has a beginning can be begun",
+            where="--begin",
+            hint=f"These have: {', '.join(f'--to {name}' for name in BEGINNERS)}.",
+        )
+    for to in places:
+        with _told(environ, to, require_post=choice.require_post):
+            typer.echo(BEGINNERS[to](_place(environ, None, to, choice)).said, err=True)
+
+
+def tell_unread(
+    environ: Mapping[str, str],
+    error: GatesError,
+    places: Sequence[str],
+    choice: Choice,
+    info: RunInfo,
+) -> None:
+    """Publish that there is no report, where what an earlier step said would stand for it."""
+    from gates.decide import refused
+    from reporters.publish.registry import LASTING
+
+    missing = isinstance(error.__cause__, OSError)
+    fault = EnvironmentFault(
+        "no report was written" if missing else error.message,
+        where=error.where,
+        hint="The log of the step that runs the gates says why.",
+    )
+    for to in places:
+        if to in LASTING:
+            publish(environ, refused(fault, info), to, replace(choice, require_post=False))
+
+
 def summarise(environ: Mapping[str, str], page: str, *, require_post: bool) -> None:
     """Add a report to the job summary, or print it where there is none."""
+    if environ.get("GITHUB_STEP_SUMMARY"):
+        add_summary(environ, page, require_post=require_post)
+    else:
+        typer.echo(page, nl=False)
+
+
+def add_summary(environ: Mapping[str, str], page: str, *, require_post: bool = False) -> None:
+    """Add a page to the job summary, or tell that it could not be."""
     from gates.github.commands import write_summary
 
-    if not environ.get("GITHUB_STEP_SUMMARY"):
-        typer.echo(page, nl=False)
-        return
     with _told(environ, "github-summary", require_post=require_post):
         write_summary(environ, page)
         typer.echo("job summary: written", err=True)
+
+
+class Listing(TyperCommand):
+    """The `report` command: its help lists what `--to` takes, and loads it only when asked."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002  (its signature)
+        """Write the names, each with the first line of its docstring."""
+        from functools import partial
+
+        from reporters.publish.registry import PUBLISHERS
+        from reporters.render.registry import RENDERERS
+
+        rows = []
+        for name, does in (RENDERERS | PUBLISHERS).items():
+            manual = (does.func if isinstance(does, partial) else does).__doc__ or ""
+            rows.append((name, manual.splitlines()[0].removeprefix("Return ")))
+        with formatter.section("What --to takes"):
+            formatter.write_dl(rows)
 
 
 @contextmanager
@@ -69,7 +131,7 @@ def _told(environ: Mapping[str, str], to: str, *, require_post: bool) -> Iterato
     except EnvironmentFault as error:
         if require_post:
             raise
-        _tell(environ, (f"{to} was not published, which changes no verdict: {error}",))
+        _tell(environ, f"{to} was not published, which changes no verdict: {error}")
 
 
 def rule_lines(environ: Mapping[str, str], report: Report) -> dict[tuple[str, str], int]:
@@ -84,17 +146,19 @@ def rule_lines(environ: Mapping[str, str], report: Report) -> dict[tuple[str, st
     return {(model, rule): spot.line for model, rule, spot in rules if spot}
 
 
-def _tell(environ: Mapping[str, str], said: Said) -> None:
+def _tell(environ: Mapping[str, str], said: str) -> None:
     """Say something went wrong: to the runner as a warning, to a person on stderr."""
     from gates.github.commands import command
     from gates.github.context import in_actions
     from reporters.render.escape import plain
 
+    # Line by line: what follows an error's first line is what to do.
+    shown = "\n  ".join(plain(line).strip() for line in said.splitlines())
     if in_actions(environ):
-        line = command("warning", plain(said), title="Model Gates")
+        line = command("warning", shown, title="Model Gates")
         typer.echo(_through(environ, f"{line}\n"), nl=False)
     else:
-        typer.echo(f"warning: {plain(said)}", err=True)
+        typer.echo(f"warning: {shown}", err=True)
 
 
 def _through(environ: Mapping[str, str], commands: str) -> str:
@@ -105,36 +169,38 @@ def _through(environ: Mapping[str, str], commands: str) -> str:
     return f"::{token}::\n{commands}::stop-commands::{token}\n"
 
 
-def _place(environ: Mapping[str, str], report: Report, choice: Choice) -> Place:
-    from gates.github.context import job
-    from reporters.publish.place import DEFAULT_SLUG, Place, When
+def _place(environ: Mapping[str, str], report: Report | None, to: str, choice: Choice) -> Place:
+    from gates.github import context, service
+    from reporters.publish import gitlab
+    from reporters.publish.place import DEFAULT_SLUG, Place, When, nowhere
+    from reporters.publish.registry import ON_GITLAB
 
-    here = job(environ, pull=choice.pull)
-    config = os.path.normpath(report.run.config or CONFIG)
+    there = to in ON_GITLAB
+    here = (gitlab.job if there else context.job)(environ, pull=choice.pull)
+    host = gitlab.GITLAB if there else service.GITHUB
+    judged = report.run.config if report else None
+    config = os.path.normpath(choice.config or judged or CONFIG)
     return Place(
         job=here,
-        connect=lambda: connect(environ, here),
+        connect=lambda: connect(environ, here, host),
         slug=choice.slug or (DEFAULT_SLUG if config == CONFIG else config),
         when=When(choice.when),
         author=choice.author,
         override=choice.override,
-        find=_finder(environ, report),
+        find=_finder(environ, report) if report else nowhere,
     )
 
 
-def connect(environ: Mapping[str, str], here: Job) -> Repository:
-    """Return the job's repository behind a client with its token."""
+def connect(environ: Mapping[str, str], here: Job, host: Service) -> Repository:
+    """Return the job's repository behind a client with the token of that host."""
     from gates.github.client import Client
     from gates.github.repository import Repository
 
-    token = environ.get("GITHUB_TOKEN")
+    token = environ.get(host.token)
     if not token:
-        raise EnvironmentFault(
-            "there is no token",
-            where="GITHUB_TOKEN",
-            hint="Hand on `github.token`: `env: {GITHUB_TOKEN: ${{ github.token }}}`.",
-        )
-    return Repository(client=Client(api=here.api, token=token), name=here.repository)
+        raise EnvironmentFault("there is no token", where=host.token, hint=host.get_token)
+    client = Client(api=here.api, token=token, service=host)
+    return Repository(client=client, name=here.repository)
 
 
 def _finder(

@@ -47,11 +47,12 @@ def rejudged(environ: Mapping[str, str], asked: Untrusted) -> Rejudged:
     from gates.cli.publish import connect
     from gates.decide import refused
     from gates.github.context import finished_run, job
+    from gates.github.service import GITHUB
 
     run = finished_run(environ)
     if run.event != "pull_request":
         return Rejudged(skipped=f"the run was not of a pull request, but on `{run.event}`")
-    repository = connect(environ, job(environ))
+    repository = connect(environ, job(environ), GITHUB)
     pulls = [p for p in repository.open_pulls(run.owner, run.branch) if p.head.sha == run.head]
     if len(pulls) != 1:
         found = f"{len(pulls)} open pull requests stand" if pulls else "no open pull request stands"

@@ -1,1 +1,1 @@
-"""The GitHub leaf, the only part that knows GitHub: context, file commands, the REST API."""
+"""The GitHub leaf, the only part that knows GitHub: context, file commands, a REST client."""

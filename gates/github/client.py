@@ -11,7 +11,7 @@ import ipaddress
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -24,6 +24,7 @@ from gates import __version__
 from gates.errors import EnvironmentFault
 from gates.github.backoff import TRIES, Clock, broken_wait, quota_wait, throttled
 from gates.github.paging import next_page, same_host
+from gates.github.service import AGAIN, GITHUB, Service
 from gates.report import bounded
 
 BUDGET_SECONDS = 200.0  # twice the minute that GitHub asks for, the second time doubled
@@ -32,21 +33,11 @@ MAX_PAGES = 100
 _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 307, 308})
 _NONE = 0
-_TIMEOUT = (10.0, 30.0)
+TIMEOUT = (10.0, 30.0)  # to connect, and from one byte to the next
 _MAX_MESSAGE = 300
 _TOKEN = re.compile(r"[!-~]{1,2000}")
-_HEADERS = {
-    "Accept": "application/vnd.github+json",
-    "User-Agent": f"model-gates/{__version__}",
-    "X-GitHub-Api-Version": "2022-11-28",
-}
-_HINTS = {
-    401: "The token is not valid (any more): check `github-token`.",
-    403: "Give the job the permission to write it (`permissions:` of the workflow). A pull request "
-    "from a fork, or by Dependabot, has a read-only token: publish in a `workflow_run` job.",
-    404: "Check the repository and the number, and that the token may see them.",
-    429: "Try again later.",
-}
+_USER_AGENT = f"model-gates/{__version__}"
+_LOCKED = "The conversation is locked. Unlock it, or publish as a check run."
 
 
 class ApiFault(EnvironmentFault):
@@ -56,9 +47,27 @@ class ApiFault(EnvironmentFault):
         super().__init__(message, where=where, hint=hint)
         self.status = status
 
+    @property
+    def locked(self) -> bool:
+        """Return whether somebody has locked the conversation, which no permission opens."""
+        return _is_locked(self.status, self.message)
+
+
+class Overtaken(ApiFault):
+    """A write had to wait, and by then it was not to be made any more."""
+
 
 class Unsure(ApiFault):
     """A POST broke: whether it was carried out, only another look can tell."""
+
+
+# Whether a write that had to wait is to be made all the same.
+Still = Callable[[], bool]
+
+
+def always() -> bool:
+    """Return that it is: nothing could have overtaken it."""
+    return True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,14 +94,14 @@ class _Answer:
         return ": ".join(said)
 
 
-class _Bearer(AuthBase):
+class _Token(AuthBase):
     """Puts the token on a request; as `auth`, so that no `.netrc` is looked up."""
 
-    def __init__(self, token: str) -> None:
-        self._token = token
+    def __init__(self, name: str, value: str) -> None:
+        self._name, self._value = name, value
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
+        request.headers[self._name] = self._value
         return request
 
 
@@ -107,7 +116,7 @@ class _Session(requests.Session):
 class Client:
     """Talks to one API until its budget of time is spent.
 
-    `api` is GITHUB_API_URL: `https://api.github.com`, or `https://HOST/api/v3` of an enterprise
+    `api` is its address: `https://api.github.com`, or `https://HOST/api/v3` of an enterprise
     server. Proxies and certificates are those that `requests` finds in the environment.
     """
 
@@ -115,21 +124,24 @@ class Client:
     token: str = field(repr=False)
     clock: Clock = time
     budget: float = BUDGET_SECONDS
+    timeout: tuple[float, float] = TIMEOUT
+    service: Service = GITHUB
     _session: requests.Session = field(init=False, repr=False)
     _deadline: float = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.api = self.api.rstrip("/")
-        _check_address(self.api)
+        _check_address(self.api, self.service)
         if not _TOKEN.fullmatch(self.token):
             raise EnvironmentFault(
                 "the token is empty, or holds a space, a line break or a character beyond ASCII",
-                where="GITHUB_TOKEN",
-                hint="Hand on `github.token`, or a token as GitHub showed it.",
+                where=self.service.token,
+                hint=f"Hand on a token as {self.service.name} showed it.",
             )
         self._session = _Session()
-        self._session.auth = _Bearer(self.token)
-        self._session.headers.update(_HEADERS)
+        name, before = self.service.sent_as
+        self._session.auth = _Token(name, before + self.token)
+        self._session.headers.update({**self.service.headers, "User-Agent": _USER_AGENT})
         self._deadline = self.clock.monotonic() + self.budget
 
     def get(self, path: str, **query: str | int) -> Any:
@@ -147,22 +159,29 @@ class Client:
                 return
         raise self._fault(f"there are more than {MAX_PAGES} pages", hint="Nothing was written.")
 
-    def post(self, path: str, body: dict[str, Any]) -> Any:
-        """Create something and return it; raises Unsure when it may exist, or may not."""
-        answer = self._ask("POST", self._url(path), body)
+    def post(self, path: str, body: dict[str, Any], still: Still = always) -> Any:
+        """Create something and return it; raises Unsure when it may exist, or may not.
+
+        Where a write had to wait, it is made only if it is `still` to be made; else Overtaken.
+        """
+        answer = self._ask("POST", self._url(path), body, still)
         try:
             return self._json(answer)
         except ApiFault as fault:
             raise self._unsure(fault.message) from fault
 
-    def patch(self, path: str, body: dict[str, Any]) -> Any:
-        """Change something and return it."""
-        return self._json(self._ask("PATCH", self._url(path), body))
+    def patch(self, path: str, body: dict[str, Any], still: Still = always) -> Any:
+        """Change something and return it; `still` as for `post`."""
+        return self._json(self._ask("PATCH", self._url(path), body, still))
 
-    def delete(self, path: str) -> None:
-        """Remove something; what is gone already is gone."""
+    def put(self, path: str, body: dict[str, Any], still: Still = always) -> Any:
+        """Change something, where the API calls it so, and return it; `still` as for `post`."""
+        return self._json(self._ask("PUT", self._url(path), body, still))
+
+    def delete(self, path: str, still: Still = always) -> None:
+        """Remove something; what is gone already is gone. `still` as for `post`."""
         try:
-            self._ask("DELETE", self._url(path))
+            self._ask("DELETE", self._url(path), still=still)
         except ApiFault as fault:
             if fault.status not in (404, 410):
                 raise
@@ -171,7 +190,9 @@ class Client:
         """Let time pass, where there is time left."""
         self.clock.sleep(max(0.0, min(seconds, self._left())))
 
-    def _ask(self, method: str, url: str, body: dict[str, Any] | None = None) -> _Answer:
+    def _ask(
+        self, method: str, url: str, body: dict[str, Any] | None = None, still: Still = always
+    ) -> _Answer:
         """Return an answer of the 200s; raise for every other one, in the end."""
         attempt = 0
         while True:
@@ -189,11 +210,13 @@ class Client:
             if attempt == TRIES or wait >= self._left():
                 break
             self.clock.sleep(wait)
+            if not still():
+                raise Overtaken(f"{why}, and was overtaken", where=self._where, hint="")
         raise self._fault(
             f"{why}, after {attempt} tries; the next would be in {wait:,.0f} s, and "
             f"{max(0.0, self._left()):,.0f} of {self.budget:,.0f} s are left",
             status=answer.status,
-            hint="Try again later.",
+            hint=AGAIN,
         )
 
     def _follow(self, method: str, url: str, body: dict[str, Any] | None) -> _Answer:
@@ -211,7 +234,7 @@ class Client:
                 method,
                 url,
                 json=body,
-                timeout=_TIMEOUT,
+                timeout=self.timeout,
                 allow_redirects=False,
                 stream=True,
                 # A proxy of the environment has no business on this machine's own loopback.
@@ -246,7 +269,7 @@ class Client:
             raise self._fault(
                 f"answered with {found} where JSON was expected",
                 status=answer.status,
-                hint="Check GITHUB_API_URL, and whether a proxy answers in GitHub's place.",
+                hint=f"Check {self.service.address}, and what answers in the API's place.",
             ) from error
 
     def _url(self, path: str, query: Mapping[str, str | int] | None = None) -> str:
@@ -265,22 +288,36 @@ class Client:
 
     def _fault(self, message: str, *, status: int | None = None, hint: str = "") -> ApiFault:
         status = status or None
-        hint = hint or _HINTS.get(status or _NONE, "Check GITHUB_API_URL and the network.")
-        return ApiFault(message, where=f"GitHub API at {self.api}", hint=hint, status=status)
+        hint = hint or _hint(self.service, status, message)
+        return ApiFault(message, where=self._where, hint=hint, status=status)
 
     def _unsure(self, why: str) -> Unsure:
-        return Unsure(why, where=f"GitHub API at {self.api}", hint="Try again later.")
+        return Unsure(why, where=self._where, hint=AGAIN)
+
+    @property
+    def _where(self) -> str:
+        return f"{self.service.name} API at {self.api}"
 
 
-def _check_address(api: str) -> None:
+def _is_locked(status: int | None, message: str) -> bool:
+    return status == 403 and bool(re.search(r"\blocked\b", message))
+
+
+def _hint(service: Service, status: int | None, message: str) -> str:
+    if _is_locked(status, message):
+        return _LOCKED
+    return service.hints.get(status or _NONE, f"Check {service.address} and the network.")
+
+
+def _check_address(api: str, service: Service) -> None:
     """Refuse an address that would show the token to others on the way."""
     url = urlsplit(api)
     plain = url.scheme == "https" or (url.scheme == "http" and _is_loopback(api))
     if not plain or not url.hostname or "@" in url.netloc or url.query or url.fragment:
         raise EnvironmentFault(
             "this is no https address of an API",
-            where="GITHUB_API_URL",
-            hint="It looks like https://api.github.com, or https://HOST/api/v3.",
+            where=service.address,
+            hint=f"It looks like {service.looks_like}.",
         )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from gates.attestation import MAX_PLACE, Origin
 from gates.errors import EnvironmentFault, Refused
-from gates.report import CiInfo, GitInfo, bounded
+from gates.report import CiInfo, GitInfo, bounded, run_page
 
 PUBLIC_API = "https://api.github.com"
 _MAX_EVENT = 32 * 1024 * 1024  # a payload has at most 25 MB
@@ -46,6 +46,8 @@ _PROPOSALS = {
     "merge_group": (("merge_group", "head_sha"), ("merge_group", "base_sha")),
 }
 _OF_RUN = (("head_branch",), ("head_repository", "owner", "login"), ("event",))
+# Where the commit stands that it is to go on top of. A push has none: it is on its branch already.
+_BASES = (("pull_request", "base", "sha"), ("merge_group", "base_sha"))
 
 
 # Events on what nobody has merged, though the ref of some of them is the default branch's.
@@ -88,14 +90,18 @@ def ci_info(environ: Mapping[str, str]) -> CiInfo | None:
     """Return which CI runs this, with the address of the run, or None outside of one."""
     if not in_actions(environ):
         return None
-    url = _run_url(environ)
-    return CiInfo(provider="github", url=url and bounded(url, 2000))
+    return CiInfo(provider="github", url=_run_url(environ))
 
 
 def git_info(environ: Mapping[str, str]) -> GitInfo:
-    """Return where in history the job stands, as its environment says."""
+    """Return where in history the job stands, as its environment and its event say.
+
+    Of a pull request `sha` is the commit that people know, and not GitHub's merge of it.
+    """
+    event = _event(environ.get("GITHUB_EVENT_PATH"))
     return GitInfo(
-        sha=_name(environ.get("GITHUB_SHA")),
+        sha=_head(environ, event),
+        base_sha=next(filter(None, (_commit(_at(event, *path)) for path in _BASES)), None),
         ref=_name(environ.get("GITHUB_REF")),
     )
 
@@ -146,14 +152,13 @@ def job(environ: Mapping[str, str], *, pull: int | None = None) -> Job:
     event = _event(environ.get("GITHUB_EVENT_PATH"))
     # What a job tells of the run that it follows is as old as that run.
     run, attempt = (_at(event, "workflow_run", key) for key in ("id", "run_attempt"))
-    shas = (*(_at(event, *path) for path in _HEADS), environ.get("GITHUB_SHA"))
     return Job(
         repository=repository,
         api=environ.get("GITHUB_API_URL") or PUBLIC_API,
         url=_run_url(environ),
         run=_number(run or environ.get("GITHUB_RUN_ID")) or 0,
         attempt=_number(attempt or environ.get("GITHUB_RUN_ATTEMPT")) or 0,
-        head=next((sha for found in shas if (sha := _commit(found))), None),
+        head=_head(environ, event),
         pull=pull or _number(_at(event, "pull_request", "number")),
     )
 
@@ -234,14 +239,19 @@ def finished_run(environ: Mapping[str, str]) -> FinishedRun:
     )
 
 
+def _head(environ: Mapping[str, str], event: Any) -> str | None:
+    found = (*(_at(event, *path) for path in _HEADS), environ.get("GITHUB_SHA"))
+    return next(filter(None, map(_commit, found)), None)
+
+
 def _commit(value: Any) -> str | None:
     return value if isinstance(value, str) and _SHA.fullmatch(value) else None
 
 
 def _run_url(environ: Mapping[str, str]) -> str | None:
-    server, repository = environ.get("GITHUB_SERVER_URL"), environ.get("GITHUB_REPOSITORY")
-    run = environ.get("GITHUB_RUN_ID")
-    return f"{server}/{repository}/actions/runs/{run}" if server and repository and run else None
+    names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
+    server, repository, run = (environ.get(name, "") for name in names)
+    return run_page(f"{server.rstrip('/')}/{repository}/actions/runs/{run}")
 
 
 def _event(path: str | None) -> Any:

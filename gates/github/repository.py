@@ -11,7 +11,8 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from gates.errors import EnvironmentFault
-from gates.github.client import ApiFault, Client
+from gates.github.client import ApiFault, Client, Still, always
+from gates.github.service import GITHUB, Service
 
 ACTIONS_BOT = "github-actions[bot]"
 T = TypeVar("T")
@@ -75,6 +76,7 @@ class CheckRun(_Shape):
     id: int
     html_url: str | None = None
     external_id: str | None = None
+    conclusion: str | None = None
 
 
 class _Listed(_Shape):
@@ -138,18 +140,18 @@ class Repository:
         for page in self.client.pages(self._path(f"issues/{number}/comments")):
             yield from _read(tuple[Comment, ...], page)
 
-    def create_comment(self, number: int, body: str) -> Comment:
-        """Write a new comment."""
+    def create_comment(self, number: int, body: str, still: Still = always) -> Comment:
+        """Write a new comment; `still` as for `Client.post`."""
         path = self._path(f"issues/{number}/comments")
-        return _read(Comment, self.client.post(path, {"body": body}))
+        return _read(Comment, self.client.post(path, {"body": body}, still))
 
-    def update_comment(self, comment: int, body: str) -> None:
-        """Write a comment anew."""
-        self.client.patch(self._path(f"issues/comments/{comment}"), {"body": body})
+    def update_comment(self, comment: int, body: str, still: Still = always) -> None:
+        """Write a comment anew; `still` as for `Client.post`."""
+        self.client.patch(self._path(f"issues/comments/{comment}"), {"body": body}, still)
 
-    def delete_comment(self, comment: int) -> None:
-        """Remove a comment."""
-        self.client.delete(self._path(f"issues/comments/{comment}"))
+    def delete_comment(self, comment: int, still: Still = always) -> None:
+        """Remove a comment; `still` as for `Client.post`."""
+        self.client.delete(self._path(f"issues/comments/{comment}"), still)
 
     def check_runs(self, sha: str, name: str) -> Iterator[CheckRun]:
         """Yield the check runs of a name on a commit."""
@@ -174,6 +176,10 @@ class Repository:
 
 
 def _read(shape: type[T], found: Any) -> T:
+    return read(shape, found, GITHUB)
+
+
+def read(shape: type[T], found: Any, service: Service) -> T:
     """Return what was answered as the data it should be; whatever else it is, is a fault."""
     try:
         return TypeAdapter(shape).validate_python(found)
@@ -181,6 +187,6 @@ def _read(shape: type[T], found: Any) -> T:
         place = ".".join(str(part) for part in error.errors()[0]["loc"])
         raise EnvironmentFault(
             f"answered with something else than was asked for (at `{place}`)",
-            where="GitHub API",
-            hint="Check GITHUB_API_URL: is it an API of GitHub, version 2022-11-28?",
+            where=f"{service.name} API",
+            hint=f"Check {service.address}: is it {service.looks_like}?",
         ) from error

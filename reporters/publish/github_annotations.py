@@ -9,7 +9,7 @@ from reporters.publish.place import Outcome, Place
 
 
 def publish(report: Report, place: Place) -> Outcome:
-    """Return the commands, for stdout: the runner reads them there."""
+    """Annotate the lines of the configuration, by commands that the runner reads on stdout."""
     lines = [_line(mark) for mark in marks(report, place.find)]
     return Outcome(said=f"annotations: {len(lines)}", text="".join(f"{line}\n" for line in lines))
 

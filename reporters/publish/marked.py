@@ -1,13 +1,13 @@
 """Which findings are shown beside a line of the configuration: pure, and few of each level.
 
-GitHub shows ten annotations of a level and step, and drops the rest in silence; here the tenth
-says how many more there are.
+GitHub shows ten annotations of a level and step, and drops the rest in silence; here the worst nine
+are shown, and the tenth says how many more there are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,8 @@ from gates.report import Check, Effect, GateResult, ModelReport, Report, Verdict
 from reporters.publish.place import Find, Spot
 from reporters.render.escape import Name, cut, plain
 from reporters.render.headline import not_run, said
+from reporters.render.rows import excess
+from reporters.render.words import tone
 
 if TYPE_CHECKING:
     from reporters.render.escape import Said
@@ -33,17 +35,21 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mark:
-    """One finding at a line, or at none where nobody knows it."""
+    """One finding at a line, or at none where nobody knows it; the worst has the lowest `order`."""
 
     level: Level
     title: str
     text: str
     spot: Spot | None
+    order: tuple[int, float] = (-1, 0.0)
 
 
 def marks(report: Report, find: Find) -> tuple[Mark, ...]:
-    """Return what to show of a report: what blocks, what warns, what is only reported."""
-    found = list(_found(report, find))
+    """Return what to show of a report: what blocks, what warns, what is only reported.
+
+    The worst comes first, as on the page; before all, what did not run.
+    """
+    found = sorted(_found(report, find), key=lambda mark: mark.order)
     return tuple(mark for level in Level for mark in _fewer([m for m in found if m.level is level]))
 
 
@@ -55,7 +61,8 @@ def _fewer(found: list[Mark]) -> list[Mark]:
         level=found[0].level,
         title=f"{left:,} more",
         text=f"{left:,} more of this level are in the report.",
-        spot=None,
+        # A check run shows nothing that stands nowhere.
+        spot=next((mark.spot for mark in found if mark.spot), None),
     )
     return [*found[: MOST - 1], rest]
 
@@ -81,7 +88,8 @@ def _of_gate(model: ModelReport, gate: GateResult, find: Find) -> Iterator[Mark]
             what = (Name(model.model), ": ", *said(gate.gate, check))
             # Without a number, the reason is all that there is to say, and it was said.
             what += () if check.verdict is Verdict.ERROR else (". ", check.reason)
-            yield _mark(level, check.id, what, find(model.model, gate.gate, check))
+            mark = _mark(level, check.id, what, find(model.model, gate.gate, check))
+            yield replace(mark, order=(tone(check).rank, -excess(check)))
 
 
 def _level(check: Check) -> Level | None:

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from gates.github.context import Job
 from gates.github.repository import Repository
-from gates.report import Check
+from gates.report import Check, Report
 
 DEFAULT_SLUG = "default"
 
@@ -63,3 +63,16 @@ class Outcome:
 
     said: str
     text: str = ""
+
+
+def vouched(report: Report, own: str | None) -> Report:
+    """Return a report whose link leads to a run of the same repository as our `own`, or nowhere.
+
+    A report may come from a job that a stranger's code ran in, and be shown under our name.
+    """
+    ci = report.run.ci
+    runs = f"{own.rpartition('/')[0]}/" if own else None
+    if ci is None or ci.url is None or (runs and ci.link and ci.url.startswith(runs)):
+        return report
+    unlinked = report.run.model_copy(update={"ci": ci.model_copy(update={"url": None})})
+    return report.model_copy(update={"run": unlinked})

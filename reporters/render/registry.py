@@ -28,6 +28,12 @@ MARKDOWN: dict[str, Callable[..., str]] = {
     "gitlab-note": gitlab.render_note,
 }
 
+# These point to lines of the configuration, where somebody knows them (`lines`).
+LINED: dict[str, Callable[..., str]] = {
+    "gitlab-codequality": gitlab.render_codequality,
+    "sarif": sarif.render,
+}
+
 RENDERERS: dict[str, Callable[[Report], str]] = {
     "json": _json,
     "console": console.render,

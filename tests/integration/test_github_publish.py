@@ -11,7 +11,7 @@ import pytest
 
 from gates.report import dump
 from gates.yaml_source import load
-from reporters.publish.registry import PUBLISHERS
+from reporters.publish.registry import ON_GITLAB, PUBLISHERS
 from tests import reports
 from tests.fake_github import HEAD, FakeGitHub
 
@@ -50,7 +50,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def publish(folder, to, *options, **environ):
+def publish(folder, to, *options, file="report.json", **environ):
     given = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT),
@@ -58,7 +58,8 @@ def publish(folder, to, *options, **environ):
         "GITHUB_EVENT_PATH": str(folder / "event.json"),
         "GITHUB_TOKEN": TOKEN,
     }
-    command = [sys.executable, "-m", "gates", "report", "report.json", "--to", to, *options]
+    given_file = [] if file is None else ["--", file]
+    command = [sys.executable, "-m", "gates", "report", "--to", to, *options, *given_file]
     environ = {name: value for name, value in (given | environ).items() if value is not None}
     done = subprocess.run(
         command, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False
@@ -67,7 +68,7 @@ def publish(folder, to, *options, **environ):
     return done
 
 
-@pytest.mark.parametrize("to", PUBLISHERS)
+@pytest.mark.parametrize("to", sorted(PUBLISHERS.keys() - ON_GITLAB))
 def test_a_report_is_published(github, folder, to):
     done = publish(folder, to, GITHUB_API_URL=github.url)
     assert done.returncode == 0, "whatever its verdict"
@@ -111,6 +112,17 @@ def test_what_can_not_be_published_changes_no_exit_code_unless_asked(
     assert ("changes no verdict" in done.stderr) == (code == 0)
 
 
+def test_what_to_do_stands_on_a_line_of_its_own(folder):
+    done = publish(folder, "github-comment", GITHUB_REPOSITORY=None)
+    assert done.stderr.splitlines() == [
+        "warning: github-comment was not published, which changes no verdict: GITHUB_REPOSITORY: it is not set",
+        "  Publish from a GitHub Actions job, or set GITHUB_REPOSITORY=owner/name.",
+    ]
+    told = publish(folder, "github-comment", GITHUB_REPOSITORY=None, GITHUB_ACTIONS="true").stdout
+    assert told.endswith("it is not set%0A  Publish from a GitHub Actions job, or set "
+                         "GITHUB_REPOSITORY=owner/name.\n")  # fmt: skip
+
+
 FENCE = "0123456789abcdef" * 2
 
 
@@ -150,6 +162,109 @@ def test_a_template_that_can_not_be_used_is_a_wrong_command_line(github, folder)
     done = publish(folder, "github-comment", "--template=bad.j2", GITHUB_API_URL=github.url)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
+
+
+# --- several places, and no report ----------------------------------------------------------------
+
+
+def test_one_place_that_fails_keeps_no_other_from_being_told(folder):
+    with FakeGitHub().serve() as github:
+        github.fail("POST", "/comments", 403, {"message": "Resource not accessible"}, times=9)
+        places = ("github-comment", "--to=github-status", "--to=markdown")
+        done = publish(folder, *places, "--require-post", GITHUB_API_URL=github.url)
+    assert done.returncode == 4
+    assert "answered 403 Resource not accessible" in done.stderr
+    assert "commit status: failure" in done.stderr
+    assert "## ❌" in done.stdout
+
+
+def check_of(github):
+    (check,) = github.checks
+    return check["name"], check["history"]
+
+
+def test_a_check_run_is_begun_before_the_gates_and_concluded_after_them(folder):
+    job = {"GITHUB_RUN_ID": "5", "GITHUB_RUN_ATTEMPT": "2"}
+    with FakeGitHub().serve() as github:
+        begun = publish(
+            folder, "github-check", "--begin", file=None, GITHUB_API_URL=github.url, **job
+        )
+        assert (begun.returncode, begun.stdout) == (0, "")
+        assert begun.stderr == "check run: in progress\n"
+        assert check_of(github) == ("Model gates", [("in_progress", None)])
+        publish(folder, "github-check", GITHUB_API_URL=github.url, **job)
+        again = publish(
+            folder, "github-check", "--begin", file=None, GITHUB_API_URL=github.url, **job
+        )
+    assert again.stderr == "check run: failure\n", "it is not begun anew"
+    assert check_of(github)[1] == [("in_progress", None), ("completed", "failure")]
+
+
+@pytest.mark.parametrize(
+    ("file", "why"),
+    [
+        ("missing.json", "no report was written"),
+        ("", "no report was written"),
+        ("cut.json", "not a report of schema 1"),
+    ],
+)
+def test_without_a_report_a_check_run_is_concluded_as_a_failure(folder, file, why):
+    (folder / "cut.json").write_bytes((folder / "report.json").read_bytes()[:-9])
+    config = "--config=credit/model-gates.yml"
+    with FakeGitHub().serve() as github:
+        publish(folder, "github-check", "--begin", config, file=None, GITHUB_API_URL=github.url)
+        done = publish(folder, "github-check", config, file=file, GITHUB_API_URL=github.url)
+    assert done.returncode == 3
+    assert "check run: failure\n" in done.stderr
+    name, history = check_of(github)
+    assert name == "Model gates: credit/model-gates.yml"
+    assert history == [("in_progress", None), ("completed", "failure")]
+    assert why in github.checks[0]["output"]["summary"]
+
+
+def test_without_a_report_no_older_word_stands(folder):
+    lasting = ("github-comment", "--to=github-status", "--to=markdown")
+    with FakeGitHub().serve() as github:
+        (folder / "report.json").write_bytes(dump(reports.all_green()))
+        publish(folder, *lasting, GITHUB_API_URL=github.url, GITHUB_RUN_ID="5")
+        done = publish(
+            folder, *lasting, file="missing.json", GITHUB_API_URL=github.url, GITHUB_RUN_ID="6"
+        )
+    assert (done.returncode, done.stdout) == (3, "")
+    assert [status["state"] for status in github.statuses] == ["success", "failure"]
+    (body,) = github.bodies()
+    assert "no report was written" in body
+    assert "✅" not in body
+
+
+@pytest.mark.parametrize("options", [[], ["--require-post"]])
+def test_that_there_is_no_report_is_said_whatever_becomes_of_the_check_run(folder, options):
+    done = publish(folder, "github-check", *options, file="missing.json", GITHUB_TOKEN=None)
+    assert done.returncode == 3
+    assert "there is no token" in done.stderr
+    assert "error: missing.json: cannot read the report: No such file" in done.stderr
+
+
+@pytest.mark.parametrize(("options", "code"), [([], 0), (["--require-post"], 4)])
+def test_a_check_run_that_can_not_be_begun_is_a_failed_post(folder, options, code):
+    done = publish(folder, "github-check", "--begin", *options, file=None, GITHUB_TOKEN=None)
+    assert done.returncode == code
+    assert "there is no token" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("to", "options", "file", "said"),
+    [
+        ("github-comment", ["--begin"], None, "--begin: only what has a beginning can be begun"),
+        ("github-check", ["--begin", "--to=json"], None, "These have: --to github-check."),
+        ("github-check", ["--begin"], "report.json", "there is no report to begin with"),
+        ("github-check", [], None, "Missing argument 'FILE'"),
+    ],
+)
+def test_what_can_not_be_begun_exits_with_2(folder, to, options, file, said):
+    done = publish(folder, to, *options, file=file)
+    assert done.returncode == 2
+    assert said in done.stderr
 
 
 @pytest.mark.parametrize("to", ["github-comments", "github-", "github-nothing-like-it"])
@@ -222,6 +337,14 @@ def test_a_line_is_of_a_file_in_the_workspace(folder, workspace, shown):
     done = publish(folder / "sub", "github-annotations", GITHUB_WORKSPACE=str(folder / workspace))
     assert (f"file={shown}" in done.stdout) == (shown is not None)
     assert ("line=" in done.stdout) == (shown is not None)
+
+
+def test_code_quality_has_the_lines_too(folder):
+    rules(folder)
+    found = json.loads(publish(folder, "gitlab-codequality").stdout)
+    lines = {one["check_name"]: one["location"]["lines"]["begin"] for one in found}
+    assert lines["performance/roc_auc:max_drop"] == 8
+    assert lines["data-schema/type:min"] == 15
 
 
 def test_sarif_has_the_lines_too(folder):

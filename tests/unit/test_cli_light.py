@@ -14,6 +14,8 @@ from gates import __version__
 from gates.artifacts.manifest import digest_of
 from gates.attestation import record
 from gates.report import MAX_BYTES, CandidateInfo, RunInfo, dump
+from reporters.publish.registry import PUBLISHERS
+from reporters.render.registry import RENDERERS
 from tests import reports
 
 ROOT = Path(__file__).parents[2]
@@ -73,9 +75,9 @@ def folder(tmp_path):
     return tmp_path
 
 
-def start(folder, *arguments, options=(), before=()):
+def start(folder, *arguments, options=(), before=(), **environ):
     python = [*before, sys.executable, *options, "-m", "gates", *arguments]
-    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "COLUMNS": "100"}
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "COLUMNS": "100", **environ}
     return subprocess.run(
         python, cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False
     )
@@ -99,6 +101,7 @@ LIGHT = [
     ["extras"],
     ["schema"],
     ["schema", "--check"],
+    ["report", "--help"],
     ["report", "report.json"],
     ["report", "report.json", "--to", "markdown"],
     ["report", "report.json", "--to", "github-summary"],
@@ -131,6 +134,15 @@ def test_a_wrong_configuration_is_refused_before_any_data_library_is_loaded(fold
 
 def test_help_loads_not_even_what_reads_a_configuration(folder):
     _, names = modules(folder, "--help")
+    assert names & {"yaml", "jinja2", "requests", "rich"} == set()
+
+
+def test_the_help_of_report_lists_every_place_and_loads_no_template(folder):
+    done = start(folder, "report", "--help")
+    _, _, listed = done.stdout.partition("What --to takes:")
+    found = re.findall(r"^  ([a-z-]+) +\S", listed, re.MULTILINE)
+    assert found == [*RENDERERS, *PUBLISHERS]
+    _, names = modules(folder, "report", "--help")
     assert names & {"yaml", "jinja2", "rich"} == set()
 
 
@@ -328,6 +340,16 @@ def test_step_outputs_outside_of_a_job_exit_with_4(folder):
     done = start(folder, "run", "--config", "wrong.yml", "--github")
     assert done.returncode == 4
     assert "GITHUB_OUTPUT is not set" in done.stderr
+
+
+@pytest.mark.parametrize("summary", [None, "", ".", "no/such/folder"])
+def test_a_job_summary_that_can_not_be_written_changes_no_exit_code(folder, summary):
+    environ = {"GITHUB_OUTPUT": str(folder / "output")}
+    environ |= {} if summary is None else {"GITHUB_STEP_SUMMARY": summary}
+    done = start(folder, "run", "--config", "wrong.yml", "--github", **environ)
+    assert done.returncode == 2, "as without --github"
+    assert "warning: github-summary was not published, which changes no verdict: " in done.stderr
+    assert "blocked<<" in (folder / "output").read_text()
 
 
 def test_a_name_that_is_no_text_is_no_crash(folder):

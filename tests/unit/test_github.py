@@ -27,7 +27,7 @@ from gates.github.context import (
     origin,
     proposal,
 )
-from gates.report import CiInfo, GitInfo
+from gates.report import CiInfo, GitInfo, run_page
 from tests.hostile import HOSTILE
 
 JOB = {
@@ -82,16 +82,61 @@ def test_outside_of_a_job_there_is_no_ci():
     assert ci_info({}) is None
 
 
+def test_a_repository_with_a_long_name_has_no_address():
+    assert ci_info(JOB | {"GITHUB_REPOSITORY": "acme/" + "x" * 10_000}).url is None
+
+
+RUN = "https://github.com/acme/credit/actions/runs/42"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        RUN,
+        "http://git.example:8080/acme_corp/.github/actions/runs/1",
+        "https://127.0.0.1:9/a/b..c/actions/runs/0",
+    ],
+)
+def test_the_page_of_a_run_can_be_linked_to(url):
+    assert run_page(url) == CiInfo(provider="github", url=url).link == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *HOSTILE,
+        *(RUN + end for end in ("\n", " ", ")", "/", "?x", "#x", "/../..", "x", "[", "`")),
+        *(RUN.replace("credit", name) for name in ("..", ".", "", "a/b", "a b", "größe", "(x)")),
+        *(RUN.replace("acme", name) for name in ("..", "", "a.b", "@x", "a%2f")),
+        *(
+            RUN.replace("github.com", host)
+            for host in ("", "x@y", "[::1]", "-", "a:b", "evil)", "a_b")
+        ),
+        *(RUN.replace("https", scheme) for scheme in ("javascript", "ftp", "HTTPS", "")),
+        RUN.replace("42", "9" * 21),
+        None,
+    ],
+)
+def test_what_is_no_page_of_a_run_is_not_linked_to(url):
+    assert run_page(url) is None
+    assert CiInfo(provider="github", url=url and url[:2000]).link is None
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+@pytest.mark.parametrize("name", ["GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID"])
+def test_a_hostile_variable_makes_no_address(name, value):
+    assert ci_info(JOB | {name: value}).url is None
+
+
 def test_git_is_what_the_job_says():
     assert git_info(JOB) == GitInfo(sha=JOB["GITHUB_SHA"], ref="refs/pull/7/merge")
     assert git_info({}) == GitInfo()
     assert git_info({"GITHUB_SHA": ""}) == GitInfo()
+    assert git_info({"GITHUB_SHA": "not a commit"}) == GitInfo()
 
 
-def test_a_long_variable_is_cut_to_what_a_report_may_hold():
-    long = "x" * 10_000
-    assert len(git_info({"GITHUB_REF": long}).ref) == 200
-    assert len(ci_info(JOB | {"GITHUB_REPOSITORY": long}).url) == 2000
+def test_a_long_ref_is_cut_to_what_a_report_may_hold():
+    assert len(git_info({"GITHUB_REF": "x" * 10_000}).ref) == 200
 
 
 # --- where a job stands --------------------------------------------------------------------------
@@ -206,6 +251,25 @@ def test_a_run_that_does_not_say_it_is_a_fault(tmp_path, missing):
     event = {"workflow_run": {key: RUN[key] for key in RUN if key != missing}}
     with pytest.raises(EnvironmentFault, match="does not say which run"):
         finished_run(with_event(tmp_path, event))
+
+
+@pytest.mark.parametrize(
+    ("event", "sha", "base"),
+    [
+        ({"pull_request": {"head": {"sha": SHA}, "base": {"sha": BASE}}}, SHA, BASE),
+        ({"pull_request": {"head": {"sha": SHA}, "base": {"sha": "main"}}}, SHA, None),
+        ({"merge_group": {"head_sha": SHA, "base_sha": BASE}}, SHA, BASE),
+        ({"workflow_run": {"head_sha": SHA}}, SHA, None),
+        ({"before": BASE, "after": SHA, "ref": "refs/heads/main"}, None, None),  # a push
+        ({"pull_request": {"head": {"sha": SHA.upper()}, "base": BASE}}, None, None),
+        ([], None, None),
+    ],
+)
+def test_the_commit_is_the_one_that_people_know(tmp_path, event, sha, base):
+    """GITHUB_SHA of a pull request is a merge of GitHub's own, which is on no branch."""
+    found = git_info(with_event(tmp_path, event))
+    assert (found.sha, found.base_sha) == (sha or JOB["GITHUB_SHA"], base)
+    assert found.sha == job(with_event(tmp_path, event)).head
 
 
 def test_an_event_that_is_not_there_is_no_fault():

@@ -4,10 +4,12 @@ import pytest
 
 from gates.github.backoff import quota_wait
 from gates.github.context import Job
+from gates.report import GateResult
 from reporters.publish import github_annotations
 from reporters.publish.marked import MOST, Level, marks
 from reporters.publish.place import Place, Spot, nowhere
 from reporters.publish.sticky import STAMP_BYTES, Stamp, drafted, stamped
+from reporters.render.rows import open_rows
 from tests import reports
 from tests.hostile import HOSTILE
 
@@ -68,6 +70,44 @@ def test_the_tenth_of_a_level_counts_the_rest(count):
     if count > MOST:
         assert errors[-1].title == f"{count - MOST + 1:,} more"
         assert errors[-1].spot is None
+
+
+def test_what_counts_the_rest_stands_where_the_first_does():
+    """GitHub takes no annotation of a check run that stands nowhere."""
+
+    def find(_model, _gate, check):
+        line = int(check.metric[1:])
+        return Spot(path="x.yml", line=line) if line else None
+
+    checks = [
+        failing(f"m{i}", candidate=0.9 - 0.5 + i / 100, delta=-0.5 + i / 100) for i in range(30)
+    ]
+    *shown, rest = marks(of_gate(*checks), find)
+    assert [mark.spot for mark in shown][:2] == [None, Spot(path="x.yml", line=1)]
+    assert (rest.title, rest.spot) == ("21 more", Spot(path="x.yml", line=1))
+
+
+def test_the_worst_are_shown_and_in_the_order_of_the_page():
+    drops = [0.02, 0.3, 0.05, 0.5, 0.04] * 3
+    checks = [failing(f"m{i}", delta=-drop) for i, drop in enumerate(drops)]
+    unknown = failing("last", candidate=None, delta=None, interval=None, problem="One class only.")
+    report = of_gate(*checks, unknown)
+    found = [mark.title.removeprefix("performance/") for mark in marks(report, nowhere)]
+    worst = [f"m{i}:max_drop" for i in (3, 8, 13, 1, 6, 11, 2, 7)]
+    assert found == ["last:max_drop", *worst, "7 more"]
+    assert (
+        found[:-1]
+        == [row.rule.text.removeprefix("performance/") for row in open_rows(report.models[0])][
+            : MOST - 1
+        ]
+    )
+
+
+def test_what_did_not_run_comes_before_what_failed():
+    error = reports.bad_input().error
+    gates = reports.make_gate("performance", failing()), GateResult(gate="fairness", error=error)
+    found = marks(reports.make_report(reports.make_model(*gates)), nowhere)
+    assert [mark.title for mark in found] == ["fairness", "performance/recall:max_drop"]
 
 
 def test_an_annotation_stands_at_the_line_of_its_rule():
