@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gates.cli.place import run_info
-from gates.errors import ConfigError, EnvironmentFault, GatesError
+from gates.errors import ConfigError, EnvironmentFault, GatesError, InputError
 from gates.yaml_source import suggestion
 
 if TYPE_CHECKING:
@@ -121,7 +121,8 @@ def _read(environ: dict[str, str], file: Path, places: Sequence[str], choice: Ch
         return read(file)
     except GatesError as error:
         info = run_info(environ, choice.config or Path(publish.CONFIG))
-        publish.tell_unread(environ, error, places, choice, info)
+        told = error if file.is_file() else InputError("no report was written", where=error.where)
+        publish.tell_unread(environ, told, places, choice, info)
         raise
 
 
