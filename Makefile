@@ -47,7 +47,7 @@ check: lint types imports schema workflows test  ## Do everything that CI does
 lint: setup  ## Hold the code to its style and safety rules
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/shellcheck actions/install.sh .ci/run
+	@$(BIN)/shellcheck actions/*.sh .ci/run
 
 format: setup  ## Mend what a machine can mend
 	@$(BIN)/ruff check --fix --show-fixes .
@@ -69,7 +69,7 @@ docs: setup  ## Renew what is generated
 
 workflows: setup  ## Read the actions and workflows as an attacker would
 	@$(BIN)/zizmor --offline --quiet --persona auditor --min-severity medium \
-	  $(wildcard action.yml actions/*/action.yml workflows-examples/*.yml .github/workflows/*.yml)
+	  $(filter-out %/gitlab-ci.yml,$(wildcard action.yml actions/*/action.yml workflows-examples/*.yml .github/workflows/*.yml))
 
 # `all` is resolved first and binds the others: one version of a library, whatever the extras.
 lock:  ## Renew the actions' requirements, with hashes

@@ -36,17 +36,37 @@ def metrics() -> Iterator[str]:
 
 def action() -> Iterator[str]:
     """Yield the tables of the root action's inputs and outputs."""
-    document = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
+    yield from tables(ROOT / "action.yml")
+
+
+def actions() -> Iterator[str]:
+    """Yield what each of the other actions is for, with its tables folded away."""
+    for path in sorted(ROOT.glob("actions/*/action.yml")):
+        description = yaml.safe_load(path.read_text("utf-8"))["description"]
+        yield "<details>"
+        yield f"<summary><code>actions/{path.parent.name}</code>: {description}</summary>"
+        yield ""
+        yield from tables(path)
+        yield "</details>"
+        yield ""
+
+
+def tables(path: Path) -> Iterator[str]:
+    """Yield the tables of one action's inputs and outputs."""
+    document = yaml.safe_load(path.read_text("utf-8"))
     yield "| input | default | |"
     yield "|---|---|---|"
     for name, one in document["inputs"].items():
-        default = f"`{one['default']}`" if one["default"] else ""
-        yield f"| `{name}` | {default} | {one['description']} |"
+        default = "required" if one.get("required") else f"`{one['default']}`"
+        yield f"| `{name}` | {'' if default == '``' else default} | {one['description']} |"
     yield ""
+    if "outputs" not in document:
+        return
     yield "| output | |"
     yield "|---|---|"
     for name, one in document["outputs"].items():
         yield f"| `{name}` | {one['description']} |"
+    yield ""
 
 
 def reporters() -> Iterator[str]:
@@ -58,7 +78,7 @@ def reporters() -> Iterator[str]:
         yield f"| `{name}` | {manual.splitlines()[0].removeprefix('Return ').rstrip('.')} |"
 
 
-PARTS = {"metrics": metrics, "reporters": reporters, "action": action}
+PARTS = {"metrics": metrics, "reporters": reporters, "action": action, "actions": actions}
 
 
 def renewed(text: str) -> str:

@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
 # Install Model Gates for the rest of the job, and print the path of its Python.
 #
-#   python="$("$GITHUB_ACTION_PATH/actions/install.sh" [REQUIREMENTS [PYTHON]])"
+#   python="$("$GITHUB_ACTION_PATH/actions/install.sh" [REQUIREMENTS [PYTHON [OPTION…]]])"
 #   exec "$python" -I -m gates run …
 #
-# REQUIREMENTS names a file in actions/requirements (default: all), PYTHON the interpreter to build
-# on (default: the first on PATH that is new enough). Standard output is the one path, everything
-# else goes to standard error. Exit code 4, as everywhere, says that the surroundings are at fault.
+# REQUIREMENTS names files in actions/requirements (default: all), or is `auto`: what the
+# configuration needs and no more, as `model-gates extras OPTION…` tells once `core` is there.
+# PYTHON is the interpreter to build on (default: the first on PATH that is new enough). Standard
+# output is the one path, everything else goes to standard error. Exit code 4, as everywhere, says
+# that the surroundings are at fault.
 #
 # Nothing is built. Building the checkout would need a build back end, and pip fetches that without
 # a hash; so the locked wheels go into a virtual environment of their own, and a .pth file puts the
-# checkout behind them on the import path. What runs is then what the action's commit and the lock
+# checkout behind them on the import path. What runs is then what the action's commit and the locks
 # say, and the caller's own Python environment is neither used nor changed.
 
 set -Eeuo pipefail
@@ -19,9 +21,10 @@ trap 'exit 4' ERR
 
 readonly requirements="${1:-all}"
 readonly wanted="${2:-}"
+readonly options=("${@:3}")
 root="$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)"
 readonly root
-readonly lock="$root/actions/requirements/$requirements.txt"
+readonly locks="$root/actions/requirements"
 
 # A message may quote an argument: escaped, it cannot start a workflow command of its own.
 fail() {
@@ -57,14 +60,15 @@ find_python() {
   fail "No Python of 3.11 or newer is on PATH. Put actions/setup-python before this step."
 }
 
-# Another lock, interpreter or checkout is another environment: two versions of the action in one
-# job do not meet.
+# Other locks, another interpreter or checkout is another environment: two versions of the action
+# in one job do not meet.
 fingerprint() {
-  "$1" -I - "$lock" "$root" <<'PYTHON'
+  "$1" -I - "$locks" "$root" <<'PYTHON'
 import hashlib, pathlib, sys
 
-lock, root = sys.argv[1:]
-facts = (pathlib.Path(lock).read_bytes(), root.encode(), sys.executable.encode(), sys.version.encode())
+locks, root = sys.argv[1:]
+facts = [lock.read_bytes() for lock in sorted(pathlib.Path(locks).glob("*.txt"))]
+facts += [root.encode(), sys.executable.encode(), sys.version.encode()]
 print(hashlib.sha256(b"\0".join(facts)).hexdigest()[:20], end="")
 PYTHON
 }
@@ -77,40 +81,89 @@ python_of() {
   fi
 }
 
+is_lock() {
+  [[ "$1" =~ ^[a-z-]+$ && -f "$locks/$1.txt" ]]
+}
+
 make_environment() {
-  local python="$1" venv="$2" inside
+  local python="$1" venv="$2"
   mkdir -p -- "${venv%/*}" || fail "RUNNER_TEMP cannot be written to."
   rm -rf -- "$venv"
   "$python" -I -m venv "$venv" >&2 ||
     fail "This Python cannot make a virtual environment; on Debian and Ubuntu, install python3-venv."
-  inside="$(python_of "$venv")"
-  # Not compiled: a job imports a part of it, once, and Python compiles that as it goes. Compiling
-  # all of it took as long again as the rest of the installation.
-  "$inside" -I -m pip install --quiet --disable-pip-version-check --no-input --require-hashes \
-    --only-binary :all: --no-compile --requirement "$lock" >&2 ||
-    fail "The locked requirements could not be installed; the lines above say why."
-  "$inside" -I - "$root" <<'PYTHON'
+  "$(python_of "$venv")" -I - "$root" <<'PYTHON'
 import pathlib, sys, sysconfig
 
 pathlib.Path(sysconfig.get_path("purelib"), "model_gates.pth").write_text(sys.argv[1] + "\n", "utf-8")
 PYTHON
+}
+
+# What pip downloads is held against the lock, and so is what lies in its cache of downloads. A
+# wheel in its cache of *built* wheels only claims a hash; whoever ran before us on this machine can
+# have put it there. So pip is shown the downloads and nothing else.
+cache_of() {
+  local venv="$1" shared
+  mkdir -p -- "$venv/cache"
+  if shared="$("$(python_of "$venv")" -I -m pip cache dir 2>/dev/null)" &&
+    mkdir -p -- "$shared/http-v2" 2>/dev/null; then
+    [[ -e "$venv/cache/http-v2" ]] || ln -s -- "$shared/http-v2" "$venv/cache/http-v2"
+  fi
+  printf '%s\n' "$venv/cache"
+}
+
+# The locks agree on every version, so what one adds to another disturbs nothing.
+need() {
+  local venv="$1" name inside missing=() asked=()
+  shift
+  for name in "$@"; do
+    [[ -f "$venv/.has-$name" ]] && continue
+    missing+=("$name")
+    asked+=(--requirement "$locks/$name.txt")
+  done
+  ((${#missing[@]})) || return 0
+  inside="$(python_of "$venv")"
+  # Not compiled: a job imports a part of it, once, and Python compiles that as it goes. Compiling
+  # all of it took as long again as the rest of the installation.
+  "$inside" -I -m pip install --quiet --disable-pip-version-check --no-input --require-hashes \
+    --only-binary :all: --no-compile --cache-dir "$(cache_of "$venv")" "${asked[@]}" >&2 ||
+    fail "The locked requirements could not be installed; the lines above say why."
   # Python exits with 1 when an import fails, and 1 means "blocked by a verdict": it must not come
   # to that. (A job's PIP_TARGET, for one, sends the wheels elsewhere.)
   "$inside" -I -m gates --version >/dev/null ||
     fail "Model Gates was installed and does not start; the lines above say why."
-  touch -- "$venv/.complete"
+  # Every lock holds what core holds.
+  for name in core "${missing[@]}"; do touch -- "$venv/.has-$name"; done
+}
+
+# A configuration that is wrong is for `run` to tell, in a report; core is enough for that. What a
+# refusal prints would quote it here, where the runner listens.
+extras() {
+  "$(python_of "$1")" -I -m gates extras ${options[@]+"${options[@]}"} 2>/dev/null || printf 'core\n'
 }
 
 main() {
-  local python venv
-  [[ "$requirements" =~ ^[a-z-]+$ && -f "$lock" ]] ||
-    fail "There is no lock for the requirements '$requirements'."
+  local python venv name extra told names=()
+  read -r -d '' -a names <<<"$requirements" || true
+  ((${#names[@]})) || names=(auto)
+  for name in "${names[@]}"; do
+    [[ "$name" == auto ]] || is_lock "$name" ||
+      fail "There is no lock for the requirements '$requirements'."
+  done
   # Elsewhere the folder for temporary files is shared, and someone else could prepare the place.
   [[ -n "${RUNNER_TEMP:-}" ]] ||
     fail "RUNNER_TEMP is not set: this script is for a workflow's job; elsewhere, use pip."
   python="$(find_python)"
   venv="${RUNNER_TEMP//\\//}/model-gates/$(fingerprint "$python")"
-  [[ -f "$venv/.complete" ]] || make_environment "$python" "$venv"
+  [[ -f "$venv/.has-core" ]] || make_environment "$python" "$venv"
+  for name in "${names[@]}"; do
+    need "$venv" "${name/#auto/core}"
+    [[ "$name" == auto ]] || continue
+    told="$(extras "$venv")"
+    for extra in ${told//$'\r'/}; do
+      is_lock "$extra" || fail "The configuration needs '$extra', for which there is no lock."
+      need "$venv" "$extra"
+    done
+  done
   python_of "$venv"
 }
 

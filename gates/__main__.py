@@ -12,6 +12,7 @@ from typer.exceptions import TyperException
 from gates.allocator import collect_seldom, keep_freed_memory
 from gates.cli import World, app
 from gates.cli.crash import write_debug
+from gates.cli.stop import Stopped
 from gates.errors import EXIT_BUG, ConfigError, EnvironmentFault, GatesError
 
 _INTERRUPTED = 130
@@ -23,7 +24,13 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     keep_freed_memory()
     collect_seldom()
-    sys.exit(_run(World(environ=dict(os.environ))))
+    world = World(environ=dict(os.environ))
+    try:
+        world.stop.listen()
+        code = _run(world)
+    except Stopped:
+        code = _stopped()
+    sys.exit(world.stop.code(code))
 
 
 def _run(world: World) -> int:
@@ -41,11 +48,17 @@ def _run(world: World) -> int:
     except OSError as error:
         return _tell(f"{error.strerror or error}: {error.filename}", EnvironmentFault.exit_code)
     except Exception as error:  # noqa: BLE001  (the last boundary: no traceback, exit 70)
+        if world.stop.signal is not None:
+            return _stopped()
         write_debug(world.debug, error)
         hint = "Run again with `--debug FILE` before the command, and report it with that file."
         text = f"Model Gates crashed ({type(error).__name__}). This is a bug of ours.\n  {hint}"
         return _tell(text, EXIT_BUG)
     return int(code or 0)
+
+
+def _stopped() -> int:
+    return _tell("told to stop, and stopped: there is no verdict", _INTERRUPTED)
 
 
 def _usage(error: TyperException) -> int:

@@ -135,7 +135,7 @@ class ModelConfig(Model):
 
     task: Task = Field(description="binary, multiclass or regression.")
     paths: tuple[StrictStr, ...] = Field(
-        default=(), description="Run this model only when these change (glob patterns)."
+        default=(), description="With --changed-since: what this model depends on (glob patterns)."
     )
     data: Data
     candidate: Predictor
@@ -222,6 +222,7 @@ def _problems(config: Config) -> Iterator[Complaint]:
                 where = (*path, "gates", gate_name, *problem.path)
                 yield Complaint(path=where, message=problem.message)
         yield from _without_anchor(path, model)
+        yield from _matching_nothing(path, model)
         if model.gates.configured().get("artifact") and model.candidate.artifact is None:
             yield Complaint(
                 path=(*path, "gates", "artifact"),
@@ -267,6 +268,17 @@ def _in_reach(config: Config) -> Iterator[Complaint]:
                 if there and PurePath(normpath(there)).is_relative_to(folder):
                     message = f"a candidate's command may change what is in `{folder}`: keep this "
                     yield Complaint(path=("models", name, *key), message=message + "elsewhere")
+
+
+def _matching_nothing(path: tuple[str, ...], model: ModelConfig) -> Iterator[Complaint]:
+    """Yield the patterns that no changed file could match: the model would never be judged."""
+    for number, pattern in enumerate(model.paths):
+        if pattern.startswith(("/", "!")) or "\\" in pattern or not pattern.strip():
+            yield Complaint(
+                path=(*path, "paths", number),
+                message="a pattern begins at this file's folder, has slashes, and excludes "
+                "nothing: `models/credit/**`",
+            )
 
 
 def json_schema() -> dict[str, Any]:

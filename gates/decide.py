@@ -25,6 +25,7 @@ from gates.report import (
     PolicyInfo,
     Report,
     RunInfo,
+    Selection,
     ToolInfo,
     Verb,
     Verdict,
@@ -76,6 +77,18 @@ def refused(error: GatesError, info: RunInfo) -> Report:
     """Return the report of a run that could not start: an error, and no verdict."""
     tool = ToolInfo(version=__version__)
     return Report(tool=tool, blocked=True, error=ErrorInfo.of(error), run=info)
+
+
+def unchanged(selection: Selection, policy: PolicyInfo, info: RunInfo) -> Report:
+    """Return the report of a run in which no model has changed: skipped, which is not a pass."""
+    return Report(
+        tool=ToolInfo(version=__version__),
+        verdict=Verdict.SKIPPED,
+        blocked=policy.blocks,
+        run=info,
+        policy=policy,
+        selection=selection,
+    )
 
 
 def effect(check: Check) -> Effect:

@@ -6,6 +6,7 @@ an object's place, and nothing is fetched: a blob is its bytes, as they were com
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +31,11 @@ _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _ENTRY = re.compile(
     r"(?P<mode>\d{6}) (?P<kind>[a-z]+) (?P<oid>[0-9a-f]{40,64}) +(?P<size>\d+|-)\t(?P<path>.+)",
     re.DOTALL,
+)
+# What git's own configuration could add: a program to compare with, a file left out.
+_DIFF = (
+    *("diff", "--name-only", "-z", "--merge-base", "--no-renames"),
+    *("--no-ext-diff", "--no-textconv", "--ignore-submodules=none"),
 )
 _CUT = "[the first "  # how `gates.process` begins an output that is not whole
 _FILE_MODES = ("100644", "100755")
@@ -119,6 +125,30 @@ def repository(folder: Path) -> Repository:
             hint="Check the repository out with `actions/checkout`, as the user that runs this.",
         )
     return Repository(top=Path(lines[0]), objects=Path(lines[1]))
+
+
+def changed_since(folder: Path, revision: str) -> tuple[str, tuple[str, ...] | None]:
+    """Return the full sha of a revision, and the files that changed since history parted from it.
+
+    The files are relative to `folder`, with slashes, those outside of it included, and what is
+    changed and not committed too; None when they are too many to be told. Raises EnvironmentFault
+    where git cannot tell.
+    """
+    top = repository(folder)
+    sha = top.commit(revision)
+    found = _git(top.top, *_DIFF, sha, timeout=_BLOB_PATIENCE) if sha else None
+    if sha is None or found is None or found.returncode != 0:
+        said = f"it cannot compare: {_said(found)}" if found else "there is no such commit here"
+        raise EnvironmentFault(
+            f"git cannot tell what changed since `{bounded(revision)}`: {said}",
+            where="--changed-since",
+            hint="Check out the whole history: `actions/checkout` with `fetch-depth: 0`.",
+        )
+    if found.output.startswith(_CUT):
+        return sha, None
+    start = folder.resolve().relative_to(top.top.resolve()).as_posix()
+    names = (name for name in found.output.split("\0") if name)
+    return sha, tuple(posixpath.relpath(name, start) for name in names)
 
 
 def _git(folder: Path, *words: str, timeout: float = _PATIENCE) -> Finished:

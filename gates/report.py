@@ -453,6 +453,13 @@ class PolicyInfo(Model):
         return self.source == "bootstrap" and not self.bootstrap_allowed
 
 
+class Selection(Model):
+    """Which models were left out, because nothing of theirs has changed since a commit."""
+
+    since: Name
+    left_out: tuple[Name, ...] = ()
+
+
 class ToolInfo(Model):
     """Who wrote the report."""
 
@@ -472,6 +479,7 @@ class Report(Model):
     models: tuple[ModelReport, ...] = ()
     policy: PolicyInfo | None = None
     waivers: tuple[Text, ...] = ()
+    selection: Selection | None = None
     # The numbers are those of a run that nobody vouches for; all else was derived from them anew.
     claimed: bool = False
 

@@ -50,41 +50,61 @@ class Job:
     def verdict(self):
         return next(line["jobResult"] for line in self.lines if "jobResult" in line)
 
+    def results(self):
+        """Return how each job of the workflow ended, by the job's id."""
+        return {line["jobID"]: line["jobResult"] for line in self.lines if "jobResult" in line}
 
-def run_act(program, repository, actions, *options, inputs=None):
-    """Run a repository's workflow on a pull request, or as somebody starts it with `inputs`.
 
-    `actions` are the folders in which to find what the workflow uses, `options` more of act's own.
-    What it keeps with our stand-in for upload-artifact is beside the repository, as is act's log.
-    """
-    place = repository.parent
-    kept, event, log = place / "kept", place / "event.json", place / "act.log"
-    kept.mkdir()
+def pull_request(repository):
+    """Return the event of a pull request whose head is a repository's newest commit."""
     sha = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=repository, text=True).strip()
     refs = {
         "number": 17,
         "head": {"ref": "candidate", "sha": sha},
         "base": {"ref": "main", "sha": sha},
     }
-    name, said = "pull_request", {"pull_request": refs}
-    if inputs is not None:
-        name, said = "workflow_dispatch", {"inputs": inputs}
-    event.write_text(json.dumps(said), "utf-8")
+    return "pull_request", {"pull_request": refs}
+
+
+def run_act(program, repository, actions, *options, event=None, python=None):
+    """Run a repository's workflow on an event: its name and payload, of a pull request unless said.
+
+    `actions` are the folders in which to find what the workflow uses, `options` more of act's own,
+    `python` the folder of the one that our stand-in for setup-python sets up. What is kept with our
+    stand-in for upload-artifact is beside the repository, as is act's log.
+    """
+    place = repository.parent
+    kept, log = place / "kept", place / "act.log"
+    kept.mkdir()
+    with log.open("wb") as output:
+        act = start_act(
+            program, repository, actions, *options, event=event, python=python, to=output
+        )
+        listened = watch(act, str(place))
+    lines = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
+    return Job(act.returncode, lines, kept, listened, started_by(str(place)))
+
+
+def start_act(program, repository, actions, *options, event, python, to):
+    """Start act in a process group of its own, so that it can be told to stop, and return it."""
+    place = repository.parent
+    name, payload = event or pull_request(repository)
+    file = place / "event.json"
+    file.write_text(json.dumps(payload), "utf-8")
     command = [
         # The cache server would listen on this machine's outward address.
         *(program, name, "--json", "--rm", "--no-cache-server"),
-        *("--platform", "ubuntu-latest=-self-hosted", "--eventpath", event),
+        *("--platform", "ubuntu-latest=-self-hosted", "--eventpath", file),
         *("--action-cache-path", place / "act"),
-        *("--env", f"STUB_KEPT={kept}", "--env", f"STUB_PYTHON={Path(sys.executable).parent}"),
+        *("--env", f"STUB_KEPT={place / 'kept'}"),
+        *("--env", f"STUB_PYTHON={python or Path(sys.executable).parent}"),
         *(f"--local-repository={uses}={folder}" for uses, folder in actions.items()),
         *options,
     ]
     environment = os.environ | {MARK: str(place)}
-    with log.open("wb") as output:
-        act = subprocess.Popen(command, cwd=repository, env=environment, stdout=output)
-        listened = watch(act, str(place))
-    lines = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
-    return Job(act.returncode, lines, kept, listened, started_by(str(place)))
+    return subprocess.Popen(
+        command, cwd=repository, env=environment, stdout=to, start_new_session=True
+    )
 
 
 def watch(process, mark):

@@ -16,8 +16,9 @@ from gates.cli.evidence import verify_evidence
 from gates.cli.judge import run
 from gates.cli.power import power
 from gates.cli.publish import Listing
-from gates.cli.setup import demo, init, schema, validate
+from gates.cli.setup import demo, extras, init, schema, validate
 from gates.cli.show import report
+from gates.cli.stop import Stop
 
 app = typer.Typer(
     name="model-gates",
@@ -36,11 +37,12 @@ def _now() -> datetime:
 
 @dataclass
 class World:
-    """What the process was given: the environment, where to write a traceback, and the time."""
+    """What the process was given: environment, place of a traceback, time, and when to stop."""
 
     environ: Mapping[str, str] = field(repr=False)
     debug: Path | None = None
     now: Callable[[], datetime] = _now
+    stop: Stop = field(default_factory=Stop)
 
 
 def _show_version(asked: bool) -> None:
@@ -72,4 +74,5 @@ app.add_typer(baseline_app, name="baseline")
 app.command(cls=Listing)(report)
 app.command()(verify_evidence)
 app.command()(schema)
+app.command()(extras)
 app.command()(demo)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gates.errors import ConfigError, Refused
+from gates.report import bounded
 from gates.yaml_source import suggestion
 
 if TYPE_CHECKING:
@@ -42,12 +43,17 @@ def register(
     ] = None,
     by: Annotated[str | None, typer.Option(help="Who registers it.")] = None,
     config: ConfigOption = DEFAULT,
+    github: Annotated[
+        bool, typer.Option("--github", help="Write step outputs; the default branch alone may.")
+    ] = False,
 ) -> None:
     """Register predictions as a new version of a model's baseline."""
     from gates.evidence import Source
     from gates.git import head
     from gates.register import Candidate, register
 
+    if github:
+        _check_branch(ctx.obj.environ)
     settings, name, store = _open(config, model)
     options = settings.models[name].candidate
     new = Candidate(
@@ -61,6 +67,24 @@ def register(
     record = register(settings, name, store, config.parent, new)
     at = f", {alias} → v{record.version}" if alias else ""
     typer.echo(f"{name}: registered v{record.version} ({record.digest[:19]}){at}")
+    if github:
+        from gates.github.commands import write_outputs
+
+        told = {"version": str(record.version), "digest": record.digest}
+        write_outputs(ctx.obj.environ, told)
+
+
+def _check_branch(environ: dict[str, str]) -> None:
+    """Refuse to let what nobody has merged become what others are held against."""
+    from gates.github.context import on_default_branch
+
+    if not on_default_branch(environ):
+        event, ref = (bounded(environ.get(f"GITHUB_{key}", "?")) for key in ("EVENT_NAME", "REF"))
+        raise Refused(
+            "a baseline is registered on the default branch, after the merge",
+            where=f"event {event}, {ref}",
+            hint="Run it on `push` to the default branch: workflows-examples/push-main.yml.",
+        )
 
 
 @baseline_app.command("list")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,24 +15,17 @@ import typer
 from gates.cli.crash import write_debug
 from gates.cli.evidence import discard_evidence, write_evidence
 from gates.cli.place import run_info
+from gates.cli.rules import PolicyFrom, base_commit, rules_of
+from gates.cli.selection import touched_since
 from gates.cli.show import rendered
-from gates.errors import ConfigError, GatesError
+from gates.errors import GatesError
 
 if TYPE_CHECKING:
-    from gates.policy.rules import Rules
     from gates.report import ErrorInfo, Report
 
 ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", help="The configuration file.", show_default=True)
 ]
-
-
-class PolicyFrom(StrEnum):
-    """Where the rules are read from."""
-
-    AUTO = "auto"
-    BASE = "base"
-    WORKTREE = "worktree"
 
 
 @dataclass(frozen=True)
@@ -44,6 +37,7 @@ class Asked:
     gates: tuple[str, ...]
     policy: PolicyFrom
     base: str | None
+    since: str | None
 
 
 class Format(StrEnum):
@@ -62,6 +56,12 @@ def run(
     ] = None,
     gate: Annotated[
         list[str] | None, typer.Option(help="Run only this gate; may be repeated.")
+    ] = None,
+    changed_since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COMMIT", help="Judge only the models that a change since this commit is about."
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the report and its evidence.")] = Path(
         "model-gates-report"
@@ -84,7 +84,7 @@ def run(
     from reporters.render.escape import plain
 
     discard_evidence(out)
-    asked = Asked(config, tuple(model or ()), tuple(gate or ()), policy, base)
+    asked = Asked(config, tuple(model or ()), tuple(gate or ()), policy, base, changed_since)
     with TemporaryDirectory(prefix="model-gates-") as folder:
         report = _report(ctx, asked, Path(folder))
     paths = _write(report, out)
@@ -101,69 +101,48 @@ def run(
 
 def _report(ctx: typer.Context, asked: Asked, folder: Path) -> Report:
     from gates.config import select
-    from gates.decide import refused
+    from gates.decide import refused, unchanged
 
     info = run_info(ctx.obj.environ, asked.config)
     today = datetime.fromisoformat(info.started).date()
     try:
-        commit = _base(ctx.obj.environ, asked)
+        commit = base_commit(ctx.obj.environ, asked.config, asked.policy, asked.base)
         info = info.model_copy(update={"git": info.git.model_copy(update={"base_sha": commit})})
-        rules = _rules(asked.config, commit, folder, today)
+        rules = rules_of(asked.config, commit, folder, today)
         config = select(rules.config, asked.models, asked.gates)
+        config, selection = touched_since(config, asked.config, asked.since)
     except GatesError as error:
         return refused(error, info)
+    if selection is not None and not config.models:
+        return unchanged(selection, rules.info, info)
+
+    def progress(model: str, gate: str, state: str) -> None:
+        ctx.obj.stop.check()
+        _progress(model, gate, state)
+
+    def on_crash(error: Exception) -> None:
+        ctx.obj.stop.check()
+        write_debug(ctx.obj.debug, error)
+
     # Only now: a configuration that is wrong is refused before any data library is loaded.
     from gates.runner import Run
     from gates.runner import run as judge
 
-    return judge(
+    judged = judge(
         Run(
             config=config,
             root=asked.config.parent,
             policy_root=rules.root,
             policy=rules.info,
             info=info,
-            progress=_progress,
-            on_crash=lambda error: write_debug(ctx.obj.debug, error),
+            progress=progress,
+            on_crash=on_crash,
             on_output=_show_output,
             waivers=rules.waivers,
             day=today,
         )
     )
-
-
-def _base(environ: dict[str, str], asked: Asked) -> str | None:
-    """Return the commit whose rules apply; None for those of the work tree."""
-    from gates.github.context import proposal
-
-    change = proposal(environ)
-    if asked.policy is PolicyFrom.WORKTREE:
-        return None
-    if change is None and asked.base is None:
-        if asked.policy is PolicyFrom.AUTO:
-            return None
-        raise ConfigError(
-            "nothing says which commit is the base",
-            where="--policy base",
-            hint="Name it, such as `--base origin/main`.",
-        )
-    from gates.policy.base import commit_named, commit_of, located
-
-    repository, _ = located(asked.config)
-    if asked.base is not None:
-        return commit_named(repository, asked.base)
-    assert change is not None  # noqa: S101  (else a base was named)
-    return commit_of(repository, change)
-
-
-def _rules(config: Path, commit: str | None, folder: Path, today: date) -> Rules:
-    if commit is None:
-        from gates.policy.rules import of_folder
-
-        return of_folder(config, on=today)[0]
-    from gates.policy.base import rules_of_base
-
-    return rules_of_base(config, commit, folder, on=today)
+    return judged.model_copy(update={"selection": selection})
 
 
 def _progress(model: str, gate: str, state: str) -> None:

@@ -1,11 +1,13 @@
-"""`init`, `validate`, `schema` and `demo`: everything around a first run."""
+"""`init`, `validate`, `extras`, `schema` and `demo`: everything around a first run."""
 
 from __future__ import annotations
 
 import json
 import shlex
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -35,6 +37,27 @@ def validate(
     typer.echo(f"{source.path}: valid, {len(found.models)} model(s)")
     for name, model in found.models.items():
         typer.echo(f"  {name}: {model.task.value}; gates: {', '.join(model.gates.configured())}")
+
+
+def extras(
+    ctx: typer.Context,
+    config: Annotated[
+        Path, typer.Option("--config", "-c", help="The configuration file.")
+    ] = DEFAULT,
+    model: Annotated[list[str] | None, typer.Option(help="For this model alone.")] = None,
+    gate: Annotated[list[str] | None, typer.Option(help="For this gate alone.")] = None,
+) -> None:
+    """Print the extras that a configuration needs, one a line: what an installer has to install."""
+    from gates.cli.rules import PolicyFrom, base_commit, rules_of
+    from gates.config import select
+    from gates.extras import needed
+
+    # By the same rules as `run` will go by: on a pull request, those of the base commit.
+    commit = base_commit(ctx.obj.environ, config, PolicyFrom.AUTO, None)
+    with TemporaryDirectory(prefix="model-gates-") as folder:
+        found = rules_of(config, commit, Path(folder), datetime.now(UTC).date()).config
+    for name in needed(select(found, tuple(model or ()), tuple(gate or ()))):
+        typer.echo(name)
 
 
 def schema(

@@ -50,6 +50,15 @@ _OF_RUN = (("head_branch",), ("head_repository", "owner", "login"), ("event",))
 _BASES = (("pull_request", "base", "sha"), ("merge_group", "base_sha"))
 
 
+# Events on what nobody has merged, though the ref of some of them is the default branch's.
+_UNMERGED = frozenset(
+    {
+        *("pull_request", "pull_request_review", "pull_request_review_comment"),
+        *("pull_request_target", "issue_comment", "merge_group", "workflow_run"),
+    }
+)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
     """What a publisher has to know of the job; `pull` and `head` are None where there is none."""
@@ -118,6 +127,14 @@ def default_branch(environ: Mapping[str, str]) -> str | None:
     """Return the ref of the repository's default branch, if the event tells it."""
     name = _at(_event(environ.get("GITHUB_EVENT_PATH")), "repository", "default_branch")
     return _matching(_REF, f"refs/heads/{name}") if isinstance(name, str) else None
+
+
+def on_default_branch(environ: Mapping[str, str]) -> bool:
+    """Return whether the job is about a commit that the default branch holds."""
+    if environ.get("GITHUB_EVENT_NAME") in _UNMERGED:
+        return False
+    ref = environ.get("GITHUB_REF", "")
+    return ref.startswith("refs/heads/") and default_branch(environ) in (None, ref)
 
 
 def job(environ: Mapping[str, str], *, pull: int | None = None) -> Job:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from gates.report import ErrorInfo, GateResult, ModelReport, Report
+from gates.report import ErrorInfo, GateResult, ModelReport, Report, Selection
 from reporters.render import words
 from reporters.render.escape import Name, Said, plain
 from reporters.render.figures import DASH
@@ -65,9 +65,20 @@ def _write(console: Console, report: Report) -> None:
         console.print(_text(("! ", CLAIMED), "yellow"))
     for change in report.policy.changes if report.policy else ():
         console.print(_text(("! policy changed: ", change), "yellow"))
+    if report.selection and report.selection.left_out:
+        console.print(_left_out(report.selection))
     for model in report.models:
         console.print()
         _model(console, model)
+
+
+def _left_out(selection: Selection) -> Text:
+    names = [plain((Name(model),)) for model in selection.left_out[:MAX_ROWS]]
+    rest = len(selection.left_out) - len(names)
+    names += [f"and {rest:,} more"] if rest else []
+    since = Name(selection.since[:12])
+    said: Said = ("not judged, as nothing of theirs has changed since ", since, ": ")
+    return _text((*said, ", ".join(names)), "dim")
 
 
 def _model(console: Console, model: ModelReport) -> None:

@@ -29,6 +29,9 @@ def headline(report: Report) -> tuple[Tone, Said]:
     """Return the decision with its main reason, and how it is to be shown."""
     if report.error is not None:
         return Tone.ERROR, ("no verdict was reached: ", KINDS[report.error.kind])
+    if report.selection and not report.models and not report.blocked:
+        since = Name(report.selection.since[:12])
+        return Tone.SKIPPED, ("no model has changed since ", since, "; nothing was judged")
     if not report.models:
         return Tone.ERROR if report.blocked else Tone.SKIPPED, ("no model was judged",)
     tone, said = _blocked(report) if report.blocked else _open(report)

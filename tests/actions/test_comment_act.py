@@ -5,7 +5,6 @@ no comment.
 """
 
 import re
-import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,6 @@ from tests.act import run_act
 from tests.actions.test_quickstart_act import (
     KEEP,
     QUICKSTART,
-    ROOT,
     SETUP_PYTHON,
     STUBS,
     SUITE,
@@ -46,12 +44,9 @@ def workflow(comment):
 
 
 @pytest.fixture(scope="module")
-def ran(real, tmp_path_factory):
+def ran(real, suite, prepared, tmp_path_factory):
     """Run the jobs; return by name what act said of each, and its GitHub."""
-    act, suite = real("act"), tmp_path_factory.mktemp("suite")
-    for name in ("actions", "gates", "reporters"):
-        shutil.copytree(ROOT / name, suite / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "action.yml", suite)
+    act = real("act")
     actions = {SUITE: suite, SETUP_PYTHON: STUBS / "setup-python", KEEP: STUBS / "upload-artifact"}
     with ExitStack() as stack, ThreadPoolExecutor(len(JOBS)) as pool:
 
@@ -65,7 +60,8 @@ def ran(real, tmp_path_factory):
                 github.fail("POST", "/comments", 403, said, times=9)
             environ = {"GITHUB_API_URL": github.url, "GITHUB_REPOSITORY": "acme/credit"}
             given = [text for pair in environ.items() for text in ("--env", "=".join(pair))]
-            job = run_act(act, folder, actions, *given, "--secret", f"GITHUB_TOKEN={TOKEN}")
+            given += ["--secret", f"GITHUB_TOKEN={TOKEN}"]
+            job = run_act(act, folder, actions, *given, python=prepared)
             return job, github
 
         yield dict(zip(JOBS, pool.map(run, JOBS), strict=True))

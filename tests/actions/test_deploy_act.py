@@ -152,7 +152,14 @@ def ran(real, tmp_path_factory):
         given_env = [text for key, value in environ.items() for text in ("--env", f"{key}={value}")]
         inputs = {"commit": COMMITS.get(name, (sha,))[0], "rollback": "false"}
         secret = ("--secret", "GITHUB_TOKEN=ghs_not-a-real-one")
-        return run_act(act, folder, actions, *given_env, *secret, inputs=inputs)
+        return run_act(
+            act,
+            folder,
+            actions,
+            *given_env,
+            *secret,
+            event=("workflow_dispatch", {"inputs": inputs}),
+        )
 
     with ThreadPoolExecutor(2) as pool:
         return dict(zip(JOBS, pool.map(run, JOBS), strict=True))

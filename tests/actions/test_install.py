@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from gates import __version__
 
@@ -68,7 +69,8 @@ def old_python(path):
 
 
 @pytest.mark.parametrize(
-    "requirements", ["nonsense", "../../pyproject", "--help", "$(touch pwned)", "co re", "core\n"]
+    "requirements",
+    ["nonsense", "../../pyproject", "--help", "$(touch pwned)", "co re", "core all\nx"],
 )
 def test_unknown_requirements_are_refused(tmp_path, requirements):
     done = install(requirements, cwd=tmp_path, RUNNER_TEMP=tmp_path / "temp")
@@ -178,8 +180,57 @@ def test_what_is_not_as_locked_is_refused(tmp_path, make, name, locked, because,
     done = install("core", sys.executable, cwd=tmp_path, script=script, **local)
     assert message in refusal(done)
     assert because in done.stderr
-    assert list((tmp_path / "temp").rglob(".complete")) == []
+    assert list((tmp_path / "temp").rglob(".has-*")) == []
     assert [path.name for path in files.iterdir()] == [name]
+
+
+FORGE = """
+import json, pathlib, sys, zipfile
+from pip._internal.cache import SimpleWheelCache
+from pip._internal.models.link import Link
+
+cache, wheel, digest = sys.argv[1:]
+link = Link(pathlib.Path(wheel).as_uri())
+folder = pathlib.Path(SimpleWheelCache(cache).get_path_for_link(link))
+folder.mkdir(parents=True)
+origin = {"url": link.url, "archive_info": {"hashes": {"sha256": digest}}}
+(folder / "origin.json").write_text(json.dumps(origin))
+with zipfile.ZipFile(wheel) as true, zipfile.ZipFile(folder / "probe-1-py3-none-any.whl", "w") as bad:
+    for name in true.namelist():
+        bad.writestr(name, "FORGED = True" if name == "probe.py" else true.read(name))
+"""
+
+
+@pytest.mark.slow
+def test_a_wheel_that_lies_in_a_cache_is_not_believed(tmp_path):
+    """What pip built, it said, and kept for the next job: its hash is what its neighbour claims."""
+    script, files, cache = (
+        tmp_path / "checkout/actions/install.sh",
+        tmp_path / "files",
+        tmp_path / "c",
+    )
+    lock = script.parent / "requirements/core.txt"
+    for folder in (files, lock.parent):
+        folder.mkdir(parents=True)
+    shutil.copy(INSTALL, script)
+    make_wheel(files / WHEEL)
+    digest = hashlib.sha256((files / WHEEL).read_bytes()).hexdigest()
+    lock.write_text(f"probe==1 {RIGHT.format(digest)}\n", "utf-8")
+    local = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": files, "PIP_CACHE_DIR": cache}
+    job = {**local, "RUNNER_TEMP": tmp_path / "temp"}
+    install("core", sys.executable, cwd=tmp_path, script=script, **job)
+    (python,) = (tmp_path / "temp/model-gates").glob("*/bin/python")
+
+    forge = [python, "-I", "-c", FORGE, cache, files / WHEEL, digest]
+    subprocess.run(forge, check=True)
+    pip = [python, "-I", "-m", "pip", "install", "--quiet", "--require-hashes", "--target", "x"]
+    given = os.environ | {name: str(value) for name, value in local.items()}
+    subprocess.run([*pip, "--requirement", lock], cwd=tmp_path, env=given, check=True)
+    assert (tmp_path / "x/probe.py").read_text("utf-8") == "FORGED = True", "pip believes it"
+
+    install("core", sys.executable, cwd=tmp_path, script=script, **job)
+    (probe,) = python.parents[1].rglob("site-packages/probe.py")
+    assert probe.read_text("utf-8") == ""
 
 
 @dataclass(frozen=True)
@@ -191,8 +242,12 @@ class Installed:
     workspace: Path
     environment: dict
 
-    def again(self):
-        return install("core", cwd=self.workspace, **self.environment)
+    def again(self, *arguments):
+        return install(*(arguments or ["core"]), cwd=self.workspace, **self.environment)
+
+    def has(self):
+        """Return the locks that are installed."""
+        return {path.name.removeprefix(".has-") for path in self.python.parents[1].glob(".has-*")}
 
     def gates(self, *arguments):
         command = [self.python, "-I", "-m", "gates", *arguments]
@@ -271,11 +326,34 @@ def test_what_is_installed_is_what_is_locked(installed):
 
 @pytest.mark.slow
 def test_a_second_call_takes_what_is_there(installed):
-    complete = installed.python.parents[1] / ".complete"
-    before = complete.stat().st_mtime_ns
+    there = installed.python.parents[1] / ".has-core"
+    before = there.stat().st_mtime_ns
     done = installed.again()
     assert (done.returncode, done.stdout) == (0, f"{installed.python}\n")
-    assert complete.stat().st_mtime_ns == before
+    assert there.stat().st_mtime_ns == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("asked", "has"),
+    [
+        (("auto",), {"core"}),
+        (("auto", "", "--config=no-such-file.yml"), {"core"}),
+        (("auto", "", "--config=fair.yml", "--gate=performance"), {"core"}),
+        (("auto", "", "--config=fair.yml"), {"core", "fairness"}),
+    ],
+)
+def test_auto_is_what_the_configuration_needs(installed, asked, has):
+    fair = {"sensitive": ["label"], "metrics": {"recall_difference": {"max": 0.5}}}
+    config = yaml.safe_load(CONFIG)
+    config["models"]["churn"]["gates"]["fairness"] = fair
+    (installed.workspace / "fair.yml").write_text(yaml.safe_dump(config), "utf-8")
+    done = installed.again(*asked)
+    assert (done.returncode, done.stdout) == (0, f"{installed.python}\n"), done.stderr
+    assert installed.has() == has
+    command = [installed.python, "-I", "-c", "import fairlearn"]
+    found = subprocess.run(command, capture_output=True, check=False).returncode == 0
+    assert found is ("fairness" in has)
 
 
 @pytest.mark.slow

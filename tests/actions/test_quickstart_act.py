@@ -7,7 +7,6 @@ import csv
 import ipaddress
 import json
 import os
-import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -125,14 +124,9 @@ def hostile_workflow():
 
 
 @pytest.fixture(scope="module")
-def jobs(real, tmp_path_factory):
+def jobs(real, suite, tmp_path_factory):
     """Run the three jobs, and return them by name."""
     act, quickstart = real("act"), QUICKSTART.read_text("utf-8")
-    suite = tmp_path_factory.mktemp("suite")
-    # Without a developer's .venv and caches, which act would copy for every step.
-    for name in ("actions", "gates", "reporters"):
-        shutil.copytree(ROOT / name, suite / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "action.yml", suite)
     actions = {
         SUITE: suite,
         SETUP_PYTHON: STUBS / "setup-python",

@@ -10,7 +10,11 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 ACTIONS = sorted([*ROOT.glob("action.yml"), *ROOT.glob("actions/*/action.yml")])
-WORKFLOWS = sorted([*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob("workflows-examples/*.yml")])
+EXAMPLES = ROOT / "workflows-examples"
+GITLAB = EXAMPLES / "gitlab-ci.yml"
+WORKFLOWS = sorted({*ROOT.glob(".github/workflows/*.yml"), *EXAMPLES.glob("*.yml")} - {GITLAB})
+# The required check's job, in every example that has one.
+REQUIRED = "required"
 LOCKS = sorted(ROOT.glob("actions/requirements/*.txt"))
 
 # Where a command can begin on a line of shell: at the start, after an operator or a keyword, and
@@ -92,11 +96,13 @@ def test_a_workflow_states_its_permissions(workflow):
 
 @pytest.mark.parametrize(
     ("schema", "paths"),
-    [("vendor.github-actions", ACTIONS), ("vendor.github-workflows", WORKFLOWS)],
+    [
+        ("vendor.github-actions", ACTIONS),
+        ("vendor.github-workflows", WORKFLOWS),
+        ("vendor.gitlab-ci", [GITLAB]),
+    ],
 )
-def test_the_files_are_what_github_reads(schema, paths, real):
-    if not paths:
-        pytest.skip(f"no file for {schema}")
+def test_the_files_are_what_the_platform_reads(schema, paths, real):
     command = [real("check-jsonschema"), "--builtin-schema", schema, *paths]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -122,6 +128,71 @@ def test_an_attacker_finds_what_is_there(real, tmp_path):
     done = zizmor(real("zizmor"), bad)
     assert done.returncode != 0
     assert "template-injection" in done.stdout
+
+
+def with_required():
+    """Return the examples that have a job for the required check."""
+    return [path for path in WORKFLOWS if REQUIRED in load(path)["jobs"]]
+
+
+def load(path):
+    return yaml.safe_load(path.read_text("utf-8"))
+
+
+def test_one_name_is_required_everywhere():
+    jobs = [load(path)["jobs"][REQUIRED] for path in with_required()]
+    assert len(jobs) >= 2
+    assert {job["name"] for job in jobs} == {"model-gates-required"}
+    assert {job["if"] for job in jobs} == {"always()"}
+
+
+@pytest.mark.parametrize("path", with_required(), ids=name)
+@pytest.mark.parametrize(
+    ("result", "blocked", "green"),
+    [
+        ("success", "false", True),
+        ("success", "true", False),
+        ("success", "", False),  # the step did not run, or the output has another name
+        ("failure", "true", False),
+        ("failure", "false", False),
+        ("cancelled", "", False),
+        ("skipped", "", False),
+        ("", "", False),
+    ],
+)
+def test_the_required_job_is_green_for_a_verdict_alone(path, result, blocked, green):
+    job = load(path)["jobs"][REQUIRED]
+    (step,) = job["steps"]
+    (needed,) = job["needs"]
+    assert step["env"] == {
+        "RESULT": f"${{{{ needs.{needed}.result }}}}",
+        "BLOCKED": f"${{{{ needs.{needed}.outputs.blocked }}}}",
+    }
+    assert load(path)["jobs"][needed]["outputs"]["blocked"] == "${{ steps.gates.outputs.blocked }}"
+    done = subprocess.run(
+        ["bash", "-e", "-c", step["run"]], env={"RESULT": result, "BLOCKED": blocked}, check=False
+    )
+    assert (done.returncode == 0) is green
+
+
+def test_no_example_hands_a_token_to_what_runs_the_model():
+    """Where the model's own step runs, nothing in the job may be written, and no token is at hand."""
+    for path in sorted(EXAMPLES.glob("*.yml")):
+        if path in (GITLAB, EXAMPLES / "quickstart.yml"):
+            continue
+        for job in load(path)["jobs"].values():
+            steps = [step.get("run", "") for step in job["steps"]]
+            if any("predict.sh" in run for run in steps):
+                assert set(job["permissions"].values()) <= {"read"}
+
+
+def test_jenkins_publishes_whatever_the_verdict():
+    text = (EXAMPLES / "Jenkinsfile").read_text("utf-8")
+    assert text.count("{") == text.count("}")
+    _, _, always = text.partition("always {")
+    assert "--to junit" in always
+    assert "junit testResults: 'model-gates-report/junit.xml'" in always
+    assert "|| true" not in text
 
 
 @pytest.mark.parametrize(

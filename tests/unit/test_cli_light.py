@@ -98,6 +98,7 @@ LIGHT = [
     ["power", "--help"],
     ["baseline", "register", "--help"],
     ["validate"],
+    ["extras"],
     ["schema"],
     ["schema", "--check"],
     ["report", "--help"],
@@ -170,8 +171,11 @@ WELL = {
     "run --help": "Usage: model-gates run",
     "validate": "model-gates.yml: valid, 1 model(s)\n  credit: binary; gates: data-schema, performance, fairness\n",
     "validate -c model-gates.yml": "valid, 1 model(s)",
+    "extras": "data-schema\nfairness\n",
+    "extras --gate performance": "core\n",
     "report report.json": "fairness",
     "report report.json --to markdown": "<details>",
+    "report report.json --to markdown --to junit": "<testsuites",
 }
 
 

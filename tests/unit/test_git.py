@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 import pytest
 
 from gates.errors import EnvironmentFault
-from gates.git import head, repository
+from gates.git import changed_since, head, repository
 
 
 def git(folder, *words):
@@ -96,3 +96,78 @@ def test_a_folder_in_a_repository_knows_its_top(committed, tmp_path):
     assert repository(tmp_path / "a b").top.resolve() == tmp_path.resolve()
     with pytest.raises(EnvironmentFault, match="git knows of no work tree here"):
         repository(tmp_path.parent)
+
+
+# --- what changed ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def changed(tmp_path):
+    """A repository with a folder `ml`, a base commit tagged `base`, and a change on top."""
+    git(tmp_path, "init", "-q", "-b", "main")
+    for name in ("ml/a.py", "ml/b.py", "top.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("1\n")
+    commit(tmp_path, "first")
+    git(tmp_path, "tag", "base")
+    (tmp_path / "ml/a.py").write_text("2\n")
+    (tmp_path / "top.py").write_text("2\n")
+    commit(tmp_path, "second")
+    return tmp_path
+
+
+def commit(folder, message):
+    names = ("-c", "user.name=A", "-c", "user.email=a@example.org")
+    git(folder, "add", "--all")
+    git(folder, *names, "commit", "-q", "-m", message)
+
+
+def test_what_changed_is_told_as_seen_from_the_folder(changed):
+    base = git(changed, "rev-parse", "base")
+    assert changed_since(changed, "base") == (base, ("ml/a.py", "top.py"))
+    assert changed_since(changed / "ml", base) == (base, ("a.py", "../top.py"))
+    assert changed_since(changed, "HEAD") == (git(changed, "rev-parse", "HEAD"), ())
+
+
+def test_what_others_merged_meanwhile_is_not_our_change(changed):
+    git(changed, "checkout", "-q", "-b", "theirs", "base")
+    (changed / "ml/b.py").write_text("3\n")
+    commit(changed, "theirs")
+    git(changed, "checkout", "-q", "main")
+    assert changed_since(changed, "theirs")[1] == ("ml/a.py", "top.py")
+
+
+def test_a_moved_file_changed_in_both_places_and_so_did_what_is_not_committed(changed):
+    git(changed, "mv", "ml/b.py", "moved é\n.py")
+    assert changed_since(changed, "HEAD")[1] == ("ml/b.py", "moved é\n.py")
+
+
+def test_what_a_repository_configures_has_no_say(changed):
+    (changed / ".gitattributes").write_text("*.py -diff diff=evil filter=x\n")
+    for key in ("diff.external", "diff.evil.textconv", "diff.evil.command"):
+        git(changed, "config", key, f"touch {changed}/pwned; cat")
+    assert changed_since(changed, "base")[1] == ("ml/a.py", "top.py")
+    assert not (changed / "pwned").exists()
+
+
+@pytest.mark.parametrize("revision", ["nonsense", "--output=pwned", "", "base:top.py", "HEAD~9"])
+def test_a_revision_that_is_none_is_the_surroundings_fault(changed, revision):
+    with pytest.raises(EnvironmentFault, match="fetch-depth: 0"):
+        changed_since(changed, revision)
+    assert not (changed / "pwned").exists()
+
+
+def test_history_that_is_cut_off_is_the_surroundings_fault(changed, tmp_path_factory):
+    clone = tmp_path_factory.mktemp("clone")
+    subprocess.run(["git", "clone", "-q", "--depth=1", changed.as_uri(), clone], check=True)
+    with pytest.raises(EnvironmentFault, match="cannot tell what changed since `HEAD~1`"):
+        changed_since(clone, "HEAD~1")
+
+
+def test_more_than_can_be_told_is_said(changed):
+    deep = changed.joinpath(*["x" * 250] * 14)
+    deep.mkdir(parents=True)
+    for number in range(300):
+        (deep / f"{number}").touch()
+    git(changed, "add", "--all")
+    assert changed_since(changed, "base")[1] is None
