@@ -336,8 +336,8 @@ WRONG = {
         "baseline.allias: unknown key; did you mean `alias`?",
     ),
     "unknown gate": (
-        gates("▸drift: {}"),
-        "gates.drift: unknown key; known here: artifact, data-schema, fairness, performance",
+        gates("▸churn: {}"),
+        "gates.churn: unknown key; known here: artifact, data-schema, fairness, performance",
     ),
     "a gate by its name in Python": (
         gates("▸data_schema: {rows: {min: 1}}"),
