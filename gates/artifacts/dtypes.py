@@ -52,6 +52,8 @@ _ALIGNMENT = "numpy_array_alignment_bytes"
 _CODE = re.compile(r"[<>|=]?([biufcSUVmMO])(\d{1,9})?(\[[A-Za-z0-9]+\])?")
 _FORM = "a data type that is not written as NumPy writes it"
 _MOST_DEEP = 10
+# NumPy's flags of an object; a type of plain bytes has none of those that speak of objects.
+_OBJECT, _OBJECT_BITS = 63, 7
 
 
 def layout(made: Any, state: Any, depth: int = 0) -> Layout:
@@ -66,7 +68,7 @@ def layout(made: Any, state: Any, depth: int = 0) -> Layout:
     # (version, byte order, subarray, names, fields, size, alignment, flags[, metadata])
     if not isinstance(state, tuple) or len(state) not in (8, 9):
         raise Unproven(_FORM)
-    _, _, subarray, _, fields, size, *_ = state
+    _, _, subarray, _, fields, size, _, flags, *_ = state
     parts = list(_parts(fields))
     if isinstance(subarray, tuple) and len(subarray) == 2:
         parts.append(subarray[0])
@@ -79,7 +81,18 @@ def layout(made: Any, state: Any, depth: int = 0) -> Layout:
         raise Unproven("a data type of two sizes")
     if size == -1 and parts:
         raise Unproven(_FORM)
+    _hold_flags(found, flags)
     return found
+
+
+def _hold_flags(found: Layout, flags: Any) -> None:
+    """Hold that a type is flagged as what it is.
+
+    NumPy believes them: numbers would be unpickled, or bytes of the file taken for pointers.
+    """
+    own = type(flags) is int and (flags == _OBJECT if found.objects else not flags & _OBJECT_BITS)
+    if not own:
+        raise Unproven("a data type whose flags are not its own")
 
 
 def _parts(fields: Any) -> list[Any]:

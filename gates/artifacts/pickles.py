@@ -14,6 +14,7 @@ from gates.artifacts.budget import Budget, Cut, Stream
 from gates.artifacts.dtypes import Global, Made, joblib_array
 from gates.artifacts.machine import Machine
 from gates.artifacts.opcodes import Argument, Broken, Unproven, next_opcode
+from gates.artifacts.steps import step
 from gates.errors import Refused
 from gates.report import bounded
 
@@ -65,7 +66,7 @@ def _probed(stream: Stream, budget: Budget, named: set[Global]) -> bool:
     machine = Machine(budget=budget, named=named)
     while not named:
         name, arg = next_opcode(stream)
-        machine.step(name, arg)
+        step(machine, name, arg)
         if name == "STOP":
             if stream.ended():
                 return True
@@ -82,7 +83,7 @@ def _judged(stream: Stream, machine: Machine, twin: Machine | None = None) -> No
         if name == "FRAME":
             _outside(stream, frame)
             frame = stream.position + int(arg)  # type: ignore[arg-type]
-        machine.step(name, arg)
+        step(machine, name, arg)
         twin = _along(twin, name, arg)
         if machine.array is not None:
             _outside(stream, frame)
@@ -100,7 +101,7 @@ def _along(twin: Machine | None, name: str, arg: Argument) -> Machine | None:
     if twin is None:
         return None
     try:
-        twin.step(name, arg)
+        step(twin, name, arg)
     except Broken:
         return None
     return twin

@@ -107,7 +107,8 @@ def _report(ctx: typer.Context, asked: Asked, folder: Path) -> Report:
     today = datetime.fromisoformat(info.started).date()
     try:
         commit = base_commit(ctx.obj.environ, asked.config, asked.policy, asked.base)
-        info = info.model_copy(update={"git": info.git.model_copy(update={"base_sha": commit})})
+        if commit is not None:
+            info = info.model_copy(update={"git": info.git.model_copy(update={"base_sha": commit})})
         rules = rules_of(asked.config, commit, folder, today)
         config = select(rules.config, asked.models, asked.gates)
         config, selection = touched_since(config, asked.config, asked.since)

@@ -77,9 +77,8 @@ def tell_unread(
     from gates.decide import refused
     from reporters.publish.registry import LASTING
 
-    missing = isinstance(error.__cause__, OSError)
     fault = EnvironmentFault(
-        "no report was written" if missing else error.message,
+        error.message,
         where=error.where,
         hint="The log of the step that runs the gates says why.",
     )

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from gates.cli.template import decoded, tell_missing
 from gates.errors import ConfigError, GatesError
 
 if TYPE_CHECKING:
@@ -30,14 +31,19 @@ class Untrusted:
     config: Path
     models: tuple[str, ...] = ()
     gates: tuple[str, ...] = ()
+    template: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rejudged:
-    """The report to publish and where; `error` is why it has no verdict. Or why there is none."""
+    """The report to publish and where; `error` is why it has no verdict. Or why there is none.
+
+    `override` is the base branch's template of the page.
+    """
 
     report: Report | None = None
     pull: int | None = None
+    override: str | None = None
     error: GatesError | None = None
     skipped: str = ""
 
@@ -60,11 +66,22 @@ def rejudged(environ: Mapping[str, str], asked: Untrusted) -> Rejudged:
     base = repository.tip(pulls[0].base.ref)
     info = _run_info(environ, asked, run, base)
     try:
+        override = _override(repository, asked.template, base)
         report = _judged(repository, asked, run, info)
     except GatesError as error:
         report = refused(error, info)
         return Rejudged(report=report, pull=pulls[0].number, error=error)
-    return Rejudged(report=report, pull=pulls[0].number)
+    return Rejudged(report=report, pull=pulls[0].number, override=override)
+
+
+def _override(repository: Repository, template: Path | None, base: str) -> str | None:
+    if template is None:
+        return None
+    raw = repository.file(str(_inside(template, "--template")), base)
+    if raw is None:
+        tell_missing(template)
+        return None
+    return decoded(raw, template)
 
 
 def _judged(repository: Repository, asked: Untrusted, run: FinishedRun, info: RunInfo) -> Report:
@@ -86,13 +103,13 @@ def _judged(repository: Repository, asked: Untrusted, run: FinishedRun, info: Ru
         return rejudge(read(asked.file), rules.with_config(config), info, on=today)
 
 
-def _inside(config: Path) -> PurePosixPath:
+def _inside(config: Path, flag: str = "--config") -> PurePosixPath:
     path = PurePosixPath(config.as_posix())
     if path.is_absolute() or ".." in path.parts:
         raise ConfigError(
             "this is no path within the repository",
-            where="--config",
-            hint="Name the configuration from the top folder, such as `models/model-gates.yml`.",
+            where=flag,
+            hint="Name it from the top folder, such as `models/model-gates.yml`.",
         )
     return path
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gates.cli.place import run_info
-from gates.errors import ConfigError, EnvironmentFault, GatesError
+from gates.cli.template import override, require_able
+from gates.errors import ConfigError, EnvironmentFault, GatesError, InputError
 from gates.yaml_source import suggestion
 
 if TYPE_CHECKING:
@@ -94,8 +95,9 @@ def report(
         pull=pull_request,
         author=author,
         require_post=require_post,
-        override=None if template is None else _override(template, places),
     )
+    if template is not None:
+        require_able(places)
     if (file is None) != begin:
         hint = "`--begin` is for before there is one." if begin else "`model-gates run` writes it."
         said = "there is no report to begin with" if begin else "Missing argument 'FILE'"
@@ -106,9 +108,11 @@ def report(
         from gates.cli.rejudge import Untrusted
 
         chosen = tuple(model or ()), tuple(gate or ())
-        untrusted = Untrusted(file, config or Path(publish.CONFIG), *chosen)
+        untrusted = Untrusted(file, config or Path(publish.CONFIG), *chosen, template)
         _show_again(ctx.obj.environ, untrusted, places, choice)
     else:
+        if template is not None:
+            choice = replace(choice, override=override(ctx.obj.environ, template))
         _show_all(ctx.obj.environ, _read(ctx.obj.environ, file, places, choice), places, choice)
 
 
@@ -121,7 +125,8 @@ def _read(environ: dict[str, str], file: Path, places: Sequence[str], choice: Ch
         return read(file)
     except GatesError as error:
         info = run_info(environ, choice.config or Path(publish.CONFIG))
-        publish.tell_unread(environ, error, places, choice, info)
+        told = error if file.is_file() else InputError("no report was written", where=error.where)
+        publish.tell_unread(environ, told, places, choice, info)
         raise
 
 
@@ -135,7 +140,8 @@ def _show_again(
     if again.report is None:
         typer.echo(f"nothing was judged: {again.skipped}", err=True)
         return
-    _show_all(environ, again.report, places, replace(choice, pull=again.pull))
+    choice = replace(choice, pull=again.pull, override=again.override)
+    _show_all(environ, again.report, places, choice)
     if again.error is not None:
         raise again.error
 
@@ -184,27 +190,6 @@ def _summarise(environ: dict[str, str], found: Report, choice: Choice) -> None:
     shown = vouched(found, here.url) if here else found
     page = rendered(shown, "github-summary", choice.override)
     summarise(environ, page, require_post=choice.require_post)
-
-
-def _override(path: Path, places: Sequence[str]) -> str:
-    """Return the text of a team's template; ConfigError where it cannot be used."""
-    from reporters.render.registry import MARKDOWN
-    from reporters.render.template import MAX_OVERRIDE
-
-    able = (*MARKDOWN, "github-comment", "gitlab-merge-request")
-    without = [to for to in places if to not in able]
-    if without:
-        raise ConfigError(
-            f"`{without[0]}` takes no template",
-            where="--template",
-            hint=f"These do: {', '.join(able)}.",
-        )
-    try:
-        with path.open("rb") as opened:
-            return opened.read(MAX_OVERRIDE + 1).decode()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ConfigError(f"cannot read the template: {why}", where=str(path)) from error
 
 
 def rendered(report: Report, to: str, override: str | None = None) -> str:

@@ -26,7 +26,12 @@ from tests.fake_github import FakeGitHub
 
 TOKEN = "ghs_not-a-real-one"  # noqa: S105
 # What is asked of the action, how many predictions are wrong, and what the token may.
-JOBS = {"passes": ("", 40), "blocked": ("", 240), "fork": ("", 240), "off": ("off", 240)}
+JOBS = {
+    "passes": ({}, 40),
+    "blocked": ({"check": "true"}, 240),
+    "fork": ({}, 240),
+    "off": ({"comment": "off"}, 240),
+}
 
 pytestmark = [
     pytest.mark.slow,
@@ -34,13 +39,14 @@ pytestmark = [
 ]
 
 
-def workflow(comment):
-    """Return the quickstart; with a choice for `comment`, where one is made."""
+def workflow(chosen):
+    """Return the quickstart; with inputs of the action, where some are chosen."""
     text = QUICKSTART.read_text("utf-8")
-    if not comment:
+    if not chosen:
         return text
     uses = next(line for line in text.splitlines() if SUITE in line)
-    return text.replace(uses, f"{uses}\n        with:\n          comment: {comment!r}")
+    given = "".join(f"\n          {name}: {value!r}" for name, value in chosen.items())
+    return text.replace(uses, f"{uses}\n        with:{given}")
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +57,9 @@ def ran(real, suite, prepared, tmp_path_factory):
     with ExitStack() as stack, ThreadPoolExecutor(len(JOBS)) as pool:
 
         def run(name):
-            comment, wrong = JOBS[name]
+            chosen, wrong = JOBS[name]
             folder = tmp_path_factory.mktemp(name) / "repository"
-            make_repository(folder, workflow(comment), wrong)
+            make_repository(folder, workflow(chosen), wrong)
             github = stack.enter_context(FakeGitHub(pulls={17: head_of(folder)}).serve())
             if name == "fork":
                 said = {"message": "Resource not accessible by integration"}
@@ -128,3 +134,12 @@ def test_the_token_is_nowhere(ran, name):
 @pytest.mark.parametrize("name", JOBS)
 def test_nothing_is_left_running(ran, name):
     assert ran[name][0].left == []
+
+
+def test_a_check_run_is_begun_before_the_gates_and_concluded_after_them(ran):
+    _, github = ran["blocked"]
+    (check,) = github.checks
+    assert check["history"] == [("in_progress", None), ("completed", "failure")]
+    assert "accuracy fell by 0.300" in check["output"]["title"]
+    assert {one["path"] for one in check["output"]["annotations"]} == {"model-gates.yml"}
+    assert not ran["passes"][1].checks, "nobody asked for one"

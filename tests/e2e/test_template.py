@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.e2e.proposals import opened
+
 FOOTER = (
     '{% extends "report.md.j2" %}\n{% block footer %}\nAsk the platform team.\n{% endblock %}\n'
 )
@@ -55,3 +57,38 @@ def test_a_template_that_is_not_there(project, written):
     outcome = report(project, "--to", "markdown", "--template", str(project.path("none.j2")))
     assert outcome.code == 2
     assert "cannot read the template: No such file" in outcome.stderr
+
+
+# --- on a pull request ----------------------------------------------------------------------------
+
+
+def on_pull_request(project, text):
+    """Render a report in the job of a pull request that writes this template."""
+    pull = opened(project)
+    project.path("team.md.j2").write_text(text)
+    pull.propose()
+    template = str(project.path("team.md.j2"))
+    named = (str(project.path("out") / "report.json"), "--to", "markdown", "--template", template)
+    return project.call("report", *named, environ=pull.environ())
+
+
+def test_a_pull_request_cannot_put_its_own_words_into_the_page(project, written):
+    written(FOOTER)
+    outcome = on_pull_request(project, FOOTER.replace("Ask the platform team", "Approved by audit"))
+    assert outcome.code == 0, outcome.stderr
+    assert "Ask the platform team." in outcome.stdout
+    assert "Approved by audit" not in outcome.stdout
+
+
+def test_a_template_holds_once_it_is_merged(project, written):
+    outcome = on_pull_request(project, FOOTER)
+    assert outcome.code == 0, outcome.stderr
+    assert "Ask the platform team." not in outcome.stdout
+    assert "the base commit has no team.md.j2 yet" in outcome.stderr
+
+
+def test_a_template_of_the_base_that_is_broken_is_said(project, written):
+    written("{{ 1 }}")
+    outcome = on_pull_request(project, FOOTER)
+    assert outcome.code == 2
+    assert "does not begin with" in outcome.stderr

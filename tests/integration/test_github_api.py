@@ -378,7 +378,11 @@ def test_what_can_be_repeated_is_repeated(github, method, path, how):
         (200, b'{"number":', "where JSON was expected"),
         (200, b"[" * 100_000, "where JSON was expected"),
         (200, b'["not", "a pull"]', "something else than was asked for"),
-        (200, b'{"state": "open", "head": {"sha": 3}}', "(at `head.sha`)"),
+        (
+            200,
+            b'{"number": 1, "state": "open", "head": {"sha": 3}, "base": {"sha": "a", "ref": "b"}}',
+            "(at `head.sha`)",
+        ),
     ],
 )
 def test_an_answer_that_is_no_answer_is_a_fault(github, status, body, said):

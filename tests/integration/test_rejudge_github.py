@@ -308,3 +308,26 @@ def test_every_story_may_be_believed_to_be_a_claim():
             pytest.importorskip("vl_convert")
         assert "nobody vouches for them" in " ".join(RENDERERS[to](claimed).split())
         assert "nobody vouches" not in RENDERERS[to](reports.all_green())
+
+
+FOOTER = b'{% extends "report.md.j2" %}\n{% block footer %}\nAsk the team.\n{% endblock %}\n'
+
+
+def test_the_page_is_the_base_branchs_template(github, folder):
+    options = ("--template=team.md.j2",)
+    done = followed(folder, github, "github-comment", options=options)
+    assert "the base commit has no team.md.j2 yet" in done.stderr
+    assert "Ask the team." not in github.bodies()[0]
+    github.files[BASE, "team.md.j2"] = FOOTER
+    github.files[HEAD, "team.md.j2"] = FOOTER.replace(b"Ask the team", b"Approved by audit")
+    done = followed(folder, github, "github-comment", options=options, run_attempt=3)
+    assert done.returncode == 0, done.stderr
+    (page,) = github.bodies()
+    assert "Ask the team." in page
+    assert "Approved by audit" not in page
+
+
+def test_a_template_outside_of_the_repository_is_refused(github, folder):
+    done = followed(folder, github, "github-comment", options=("--template=../team.md.j2",))
+    assert done.returncode == 2
+    assert "--template: this is no path within the repository" in done.stderr

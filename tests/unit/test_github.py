@@ -226,7 +226,7 @@ def test_a_change_whose_commits_are_not_known_is_a_fault(tmp_path, event):
         proposal(here | {"GITHUB_EVENT_NAME": "pull_request"})
 
 
-RUN = {
+FOLLOWED = {
     "id": 42,
     "run_attempt": 3,
     "head_sha": SHA,
@@ -238,17 +238,17 @@ RUN = {
 
 
 def test_a_run_that_is_followed_says_whose_it_is(tmp_path):
-    found = finished_run(with_event(tmp_path, {"workflow_run": RUN}))
+    found = finished_run(with_event(tmp_path, {"workflow_run": FOLLOWED}))
     assert (found.run, found.attempt, found.head, found.owner) == (42, 3, SHA, "fork")
-    assert found.branch == RUN["head_branch"], "it is asked for, and never run"
-    assert job(with_event(tmp_path, {"workflow_run": RUN | {"id": 41}})).run == 41
-    bare = {key: RUN[key] for key in RUN if key not in ("run_attempt", "run_started_at")}
+    assert found.branch == FOLLOWED["head_branch"], "it is asked for, and never run"
+    assert job(with_event(tmp_path, {"workflow_run": FOLLOWED | {"id": 41}})).run == 41
+    bare = {key: FOLLOWED[key] for key in FOLLOWED if key not in ("run_attempt", "run_started_at")}
     assert finished_run(with_event(tmp_path, {"workflow_run": bare})).attempt == 0
 
 
 @pytest.mark.parametrize("missing", ["id", "head_sha", "head_branch", "head_repository", "event"])
 def test_a_run_that_does_not_say_it_is_a_fault(tmp_path, missing):
-    event = {"workflow_run": {key: RUN[key] for key in RUN if key != missing}}
+    event = {"workflow_run": {key: FOLLOWED[key] for key in FOLLOWED if key != missing}}
     with pytest.raises(EnvironmentFault, match="does not say which run"):
         finished_run(with_event(tmp_path, event))
 

@@ -224,6 +224,24 @@ def flagged(bits, signatures):
     return bytes(data)
 
 
+def named_twice():
+    """The archive with a member that has another name for some readers."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as made:
+        member = zipfile.ZipInfo("a.npy")
+        member.extra = struct.pack("<HH", 0x7075, 4) + b"b.py"
+        made.writestr(member, npy(ARRAY))
+    return file.getvalue()
+
+
+def shifted():
+    """The archive with bytes between its directory and its end, which both know of."""
+    place = PLAIN.index(b"PK\x05\x06")
+    size = struct.unpack_from("<L", PLAIN, place + 12)[0]
+    end = PLAIN[place : place + 12] + struct.pack("<L", size - 7) + PLAIN[place + 16 :]
+    return PLAIN[:place] + end
+
+
 BOTH = ((LOCAL, 6), (CENTRAL, 8))
 TWICE = archive({"a.npy": npy(ARRAY), "b.npy": npy(ARRAY + 1)}).replace(b"b.npy", b"a.npy")
 ARCHIVES = {
@@ -242,6 +260,12 @@ ARCHIVES = {
     ),
     "bytes before it": b"\x01" + PLAIN,
     "bytes behind it": PLAIN + b"\0",
+    "a member with two names": named_twice(),
+    "another count": PLAIN[:-14] + b"\x05\0\x05\0" + PLAIN[-10:],
+    "a directory that ends elsewhere": shifted(),
+    "another size": changed(PLAIN, struct.pack("<L", len(npy(ARRAY))), struct.pack("<L", 9)),
+    "a method nobody reads, in both": PLAIN.replace(LOCAL + b"\x14\0\0\0\0\0", LOCAL + b"\x14\0\0\0\x0e\0")
+    .replace(CENTRAL + b"\x14\x03\x14\0\0\0\0\0", CENTRAL + b"\x14\x03\x14\0\0\0\x0e\0"),
     "a comment": PLAIN[:-2] + b"\x01\0!",
     "an archive behind it": PLAIN + PLAIN,
     "truncated": PLAIN[:-30],
@@ -331,6 +355,8 @@ NPY = {
     "no type": changed(npy(ARRAY), b"'<f8'", b"'<q8'"),
     "another key": changed(npy(ARRAY), b"'descr'", b"'descr"),
     "a header too long": b"\x93NUMPY\x02\x00" + struct.pack("<L", 1 << 20) + bytes(1 << 20),
+    "another magic": archive({"a.npy": b"\x93NUMPZ" + npy(ARRAY)[6:]}),
+    "fields that are none": changed(npy(STRUCTURED), b"('a', '<i4')", b"('a',      )"),
     "objects cut off": npy_of_objects(EVIL[:-1]),
 }
 
@@ -375,6 +401,11 @@ UNKNOWN = {
     "Parquet": Path("gates/demo/project/data/adult.parquet").read_bytes,
     "UTF-16": "model".encode("utf-16"),
     "protobuf cut off": onnx(operator())[:-3],
+    "a number without an end": b"\xff" * 40,
+    "a field of a group": entry(1, 1) + b"\x3b",
+    "a graph that is a number": entry(7, 1),
+    "a name that is not UTF-8": onnx(entry(1, entry(4, b"\xff"))),
+    "a field that reaches out": onnx(entry(1, b"\x29\0\0")),
     "LZ4": b"\x04\x22\x4d\x18" + bytes(40),
 }
 
@@ -435,6 +466,23 @@ def test_the_last_of_two_keys_hides_no_path():
     both = entry(13, entry(1, "offset") + entry(2, "/etc/passwd") + entry(1, "location"))
     with pytest.raises(Refused, match="leads out of it"):
         content(onnx(entry(5, both)))
+
+
+def test_fields_of_any_kind_are_passed_over():
+    fixed = b"\x61" + bytes(8) + b"\x65" + bytes(4)
+    assert content(onnx(operator(), fixed)).format is Format.ONNX
+
+
+def test_a_name_without_an_end_is_refused():
+    with pytest.raises(Refused, match="too long"):
+        content(onnx(operator("x" * 5000)))
+
+
+def test_an_array_of_arrays_of_fields_is_read_by_its_size():
+    array = np.zeros(2, dtype=[("a", [("b", "i2"), ("c", "U3")], (2, 2))])
+    assert content(npy(array)).format is Format.NUMPY
+    with pytest.raises(Refused):
+        content(npy(array)[:-1])
 
 
 def test_graphs_have_an_end():

@@ -124,7 +124,17 @@ def test_a_name_with_a_dot_is_not_that_of_the_module_before_it():
 
 # --- what can not be told ----------------------------------------------------------------------
 
+
+def fields(parts, subarray=b"N", size=-1):
+    """The state of a type with parts, behind the type itself."""
+    state = number(3) + text("|") + subarray + b"N" + parts + number(size) + number(-1) + number(0)
+    return b"(" + state + b"tb"
+
+
 WRAPPER = named("joblib.numpy_pickle", "NumpyArrayWrapper")
+BARE = named("numpy", "dtype") + b")R"
+F8 = named("numpy", "dtype") + text("f8") + b"\x89\x88\x87R"
+STATE = fields(b"N")
 FLOATS = wrapper(dtype("f8"), 2)
 BYTES = b"\x01\xff" + bytes(16)
 UNREADABLE = {
@@ -181,6 +191,41 @@ UNREADABLE = {
     ),
     "an array of no known type": (whole(wrapper(dtype("f8,O"), 2), BYTES), "data type"),
     "an array of no shape": (whole(wrapper(dtype("f8"), -2), BYTES), "shape"),
+    "an array whose type is text": (whole(wrapper(text("f8"), 2), BYTES), "data type"),
+    "an array whose type is nothing": (whole(wrapper(BARE, 2), BYTES), "data type"),
+    "an array without an attribute": (
+        whole(WRAPPER, b")\x81}", text("shape"), number(1), b"\x85sb", BYTES),
+        "not as joblib",
+    ),
+    "an array with an odd attribute": (
+        whole(FLOATS[:-2], b"U\x05shapeNub", BYTES),
+        "not as joblib",
+    ),
+    "numbers flagged as objects": (whole(dtype("f8", flags=63)), "flags"),
+    "objects flagged as numbers": (whole(dtype("O8", flags=0)), "flags"),
+    "flags that are no number": (whole(dtype("f8")[:-7], b"Ntb"), "flags"),
+    "a type with a short state": (whole(F8, number(3), b"\x85b"), "data type"),
+    "a type with a state twice": (whole(dtype("f8"), dtype("f8")[len(F8) :]), "given twice"),
+    "a type of a bare code": (whole(named("numpy", "dtype"), text("f"), b"\x85R", STATE), "data"),
+    "a part that is no type": (whole(F8, fields(b"}" + text("a") + b"Ns")), "data type"),
+    "parts that are no dict": (whole(F8, fields(b"]")), "data type"),
+    "a subarray of nothing": (whole(F8, fields(b"N", subarray=b"K\x01")), "data type"),
+    "parts without a size": (
+        whole(F8, fields(b"}" + text("a") + dtype("i4") + number(0) + b"\x86s")),
+        "data type",
+    ),
+    "a number that is none": (b"Ix-\n.", "not a number"),
+    "a long that is none": (b"Lx\n.", "not a number"),
+    "a float that is none": (b"Fx\n.", "not a number"),
+    "a string without quotes": (b"Sos\n.", "without quotes"),
+    "text that is not UTF-8": (b"\x80\x04\x8c\x01\xff.", "not UTF-8"),
+    "text with half an escape": (b"V\\u12\n.", "decoded"),
+    "a place that is no number": (b"Npx\n.", "not a number"),
+    "a place below zero": (b"Np-1\n.", "negative place"),
+    "a key without a value": (whole(b"}(Nu"), "a key without"),
+    "no class": (whole(b"(o"), "no class"),
+    "a call of a number": (whole(b"N)R"), "not callable"),
+    "a list that is a number": (whole(b"K\x01Na"), "filled"),
     "a type of two sizes": (whole(wrapper(dtype("V8", 16), 2), BYTES), "two sizes"),
     "a type's class as a value": (whole(named("numpy", "dtype"), b"\x85"), "as a value"),
 }
@@ -210,6 +255,36 @@ def test_the_bytes_of_an_array_are_passed_over():
     evil = b"\x01\xff" + whole(OS).ljust(16, b".")
     assert "os.system" not in read(whole(FLOATS, evil, b"0", DICT))
     assert "collections.OrderedDict" in read(whole(FLOATS, evil, b"0", DICT))
+
+
+def test_numpy_believes_the_flags_of_a_pickle():
+    """So they are read here: with these, joblib would unpickle what is passed over as numbers."""
+    made = np.dtype("f8", copy=True)
+    made.__setstate__((3, "<", None, None, None, -1, -1, 63))
+    assert made.hasobject
+
+
+@pytest.mark.parametrize("kind", ["f8", "<i4", "U3", "S5", "b1", "M8", "c16", "V8"])
+def test_an_array_of_any_plain_type_is_passed_over(kind):
+    size = np.dtype(kind).itemsize
+    made = named("numpy", "dtype") + text(kind) + b"\x89\x88\x87R"
+    data = whole(wrapper(made, 3, 2), b"\0", bytes(6 * size))
+    assert "numpy.dtype" in read(data)
+    with pytest.raises(Refused):
+        read(whole(wrapper(made, 3, 2), b"\0", bytes(6 * size - 1)))
+
+
+def test_parts_of_arrays_are_read_as_types():
+    part = b"}" + text("a") + dtype("i4") + number(0) + b"\x86s"
+    assert read(whole(F8, fields(part, size=8))) == {"numpy.dtype"}
+    half = b"(" + dtype("f4") + number(2) + b"\x85t"
+    assert read(whole(F8, fields(b"N", subarray=half, size=8))) == {"numpy.dtype"}
+
+
+def test_objects_are_made_in_every_way():
+    made = whole(DICT, b")}\x92", b"0(", DICT, b"o0(icollections\nOrderedDict\n")
+    assert read(made) == {"collections.OrderedDict"}
+    assert read(b"I0777\n0I0x1f\n0L12L\n0F1.5\n0I01\n.") == set()
 
 
 def test_an_array_of_objects_is_a_pickle_in_the_pickle():
