@@ -111,8 +111,8 @@ def test_an_input_and_its_flag_have_one_default(path):
 
 def test_the_places_that_the_report_action_names_are_there():
     described = load(ROOT / "actions/report/action.yml")["inputs"]["to"]["description"]
-    known = {name for name in PUBLISHERS if name.startswith("github-")}
-    assert set(re.findall(r"github-\w+", described)) == {*known, "github-summary"}
+    on_github = {to for to in PUBLISHERS if to.startswith("github-")}
+    assert set(re.findall(r"github-\w+", described)) == {*on_github, "github-summary"}
 
 
 def test_the_gates_actions_differ_in_their_gate_alone():
