@@ -217,7 +217,7 @@ def test_a_waived_check_is_allowed_and_said(judged):
     first, second = outcome.stdout.splitlines()
     assert "1 waived" in first
     assert second == (
-        f"waived: credit/performance/roc_auc:min until {waiver['expires']} by @lead: "
+        f"waived: credit/performance/roc_auc:min until {waiver['expires']} by @lead – "
         "the labels are late, and known to be"
     )
     (reason,) = refusal(verify(judged, "--strict"))
