@@ -175,7 +175,7 @@ def test_where_it_was_run_is_told():
 
 RESULTS = {
     "all_green": "PASSED",
-    "no_baseline": "PASSED",
+    "no_baseline": "WARNED",
     "inconclusive": "WARNED",
     "waived": "WARNED",
     "one_red": "FAILED",
