@@ -62,10 +62,12 @@ imports: setup  ## Check that imports point one way
 schema: setup  ## Check that what is generated (JSON Schemas, README tables) is that of the code
 	@$(BIN)/model-gates schema --check
 	@$(BIN)/python .ci/readme.py --check
+	@$(BIN)/python .ci/templates.py --check
 
 docs: setup  ## Renew what is generated
 	@$(BIN)/model-gates schema --write
 	@$(BIN)/python .ci/readme.py
+	@$(BIN)/python .ci/templates.py
 
 workflows: setup  ## Read the actions and workflows as an attacker would
 	@$(BIN)/zizmor --offline --quiet --persona auditor --min-severity medium \

@@ -118,6 +118,8 @@ class FakeGitHub:
     pulls: dict = field(default_factory=lambda: {7: {"head": HEAD, "state": "open"}})
     branches: dict = field(default_factory=lambda: {"main": BASE})
     files: dict = field(default_factory=dict)  # by commit and path
+    rulesets: list = field(default_factory=list)
+    settings: dict = field(default_factory=dict)  # what only an administrator is told
     faults: list = field(default_factory=list)
     calls: list = field(default_factory=list)
     problems: list = field(default_factory=list)
@@ -223,6 +225,33 @@ class FakeGitHub:
             shown |= {"encoding": "none", "content": ""}
         return 200, _like("content-file", shown), {}
 
+    def repository(self, call):
+        return 200, _like("full-repository", {"default_branch": "main"}), {}
+
+    def create_ruleset(self, call):
+        self.rulesets.append(call.body)
+        shown = {"name": call.body["name"], "enforcement": call.body["enforcement"]}
+        return 201, _like("repository-ruleset", {"id": len(self.rulesets), **shown}), {}
+
+    def list_rules(self, call, branch):
+        """As GitHub: the rules alone, of whichever ruleset they are."""
+        of = {"ruleset_source_type": "Repository", "ruleset_source": "acme/credit"}
+        shown = [
+            {**rule, **of, "ruleset_id": number}
+            for number, ruleset in enumerate(self.rulesets, start=1)
+            for rule in ruleset["rules"]
+        ]
+        return self._page(call, shown)
+
+    def owner_errors(self, call):
+        return 200, {"errors": self.settings.get("owner_errors", [])}, {}
+
+    def workflow_token(self, call):
+        return 200, self.settings["workflow_token"], {}
+
+    def fork_approval(self, call):
+        return 200, self.settings["fork_approval"], {}
+
     def list_comments(self, call, number):
         found = [_comment_of(c) for c in self.comments if c["pull"] == int(number)]
         return self._page(call, found)
@@ -301,6 +330,12 @@ class FakeGitHub:
 _ANY = r"/repos/[^/]+/[^/]+"
 ROUTES = (
     ("GET", "/user", FakeGitHub.user),
+    ("GET", _ANY, FakeGitHub.repository),
+    ("POST", rf"{_ANY}/rulesets", FakeGitHub.create_ruleset),
+    ("GET", rf"{_ANY}/rules/branches/(.+)", FakeGitHub.list_rules),
+    ("GET", rf"{_ANY}/codeowners/errors", FakeGitHub.owner_errors),
+    ("GET", rf"{_ANY}/actions/permissions/workflow", FakeGitHub.workflow_token),
+    ("GET", rf"{_ANY}/actions/permissions/fork-pr-contributor-approval", FakeGitHub.fork_approval),
     ("GET", rf"{_ANY}/pulls", FakeGitHub.list_pulls),
     ("GET", rf"{_ANY}/pulls/(\d+)", FakeGitHub.pull),
     ("GET", rf"{_ANY}/git/ref/heads/(.+)", FakeGitHub.ref),
@@ -417,7 +452,9 @@ def _request(call, raw):
 
 def _one_piece(path):
     """Return a path in which what may hold slashes has none, as the validator wants it."""
-    start, found, rest = re.match(r"(.*?)(/(?:contents|git/ref)/|$)(.*)", path).groups()
+    start, found, rest = re.match(
+        r"(.*?)(/(?:contents|git/ref|rules/branches)/|$)(.*)", path
+    ).groups()
     return start + found + rest.replace("/", "~")
 
 
@@ -449,8 +486,8 @@ def _note(github, call, check):
 
 def _operation(call):
     for pattern, methods in contract()[1]["paths"].items():
-        # The two that may hold slashes: a path in the repository, and a ref.
-        whole = re.sub(r"\{(path|ref)\}$", ".+", pattern)
+        # What may hold slashes: a path in the repository, a ref, and a branch.
+        whole = re.sub(r"\{(path|ref|branch)\}$", ".+", pattern)
         known = re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", whole), call.path)
         if known and call.method.lower() in methods:
             return methods[call.method.lower()]

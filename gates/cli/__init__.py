@@ -13,6 +13,7 @@ import typer
 from gates import __version__
 from gates.cli.baseline import baseline_app
 from gates.cli.evidence import verify_evidence
+from gates.cli.github import doctor
 from gates.cli.judge import run
 from gates.cli.power import power
 from gates.cli.publish import Listing
@@ -75,4 +76,5 @@ app.command(cls=Listing)(report)
 app.command()(verify_evidence)
 app.command()(schema)
 app.command()(extras)
+app.command()(doctor)
 app.command()(demo)

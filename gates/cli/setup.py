@@ -101,18 +101,33 @@ def _schemas() -> dict[Schema, str]:
 
 def init(
     predictions: Annotated[
-        Path, typer.Option(help="A predictions file, to guess columns and limits from.")
-    ],
+        Path | None, typer.Option(help="A predictions file, to guess columns and limits from.")
+    ] = None,
     evaluation: Annotated[
         Path | None, typer.Option(help="The evaluation set, when the predictions lack labels.")
     ] = None,
     model: Annotated[str, typer.Option(help="What to call the model.")] = "my-model",
     config: Annotated[Path, typer.Option("--config", "-c", help="The file to write.")] = DEFAULT,
+    github: Annotated[
+        bool,
+        typer.Option("--github", help="Write the workflow files, and print what else to set."),
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="With --github: overwrite workflow files.")
+    ] = False,
 ) -> None:
-    """Write a commented starter configuration from a predictions file."""
+    """Write a commented starter configuration from a predictions file, or the workflows."""
     from gates.atomic import write_atomic
     from gates.starter import starter
 
+    if github:
+        from gates.cli.github import write_workflows
+
+        write_workflows(Path(), force=force)
+    if predictions is None:
+        if github:
+            return
+        raise ConfigError("Missing option '--predictions'", where="init", hint="Or `--github`.")
     if config.exists():
         raise ConfigError(
             "the file is there already", where=str(config), hint="Name another with `--config`."

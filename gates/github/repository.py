@@ -83,6 +83,32 @@ class _Listed(_Shape):
     check_runs: tuple[CheckRun, ...]
 
 
+class Rule(_Shape):
+    """A rule that holds for a branch, whichever ruleset it is of."""
+
+    type: str
+    parameters: dict[str, Any] = {}
+
+
+class WorkflowToken(_Shape):
+    """What the token of a job may do unless the workflow says otherwise."""
+
+    default_workflow_permissions: str
+    can_approve_pull_request_reviews: bool
+
+
+class _Settings(_Shape):
+    default_branch: str
+
+
+class _Errors(_Shape):
+    errors: tuple[dict[str, Any], ...]
+
+
+class _Approval(_Shape):
+    approval_policy: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Repository:
     """One repository behind a client."""
@@ -134,6 +160,37 @@ class Repository:
             where=f"{sha[:12]}:{path}",
             hint="Commit a plain, smaller file there.",
         )
+
+    def default_branch(self) -> str:
+        """Return the name of the default branch."""
+        return _read(_Settings, self.client.get(f"/repos/{self.name}")).default_branch
+
+    def rules(self, branch: str) -> Iterator[Rule]:
+        """Yield the rules that hold for a branch."""
+        for page in self.client.pages(self._path(f"rules/branches/{quote(branch)}")):
+            yield from _read(tuple[Rule, ...], page)
+
+    def owner_errors(self, ref: str) -> int:
+        """Return how many errors GitHub finds in the CODEOWNERS of a branch."""
+        return len(_read(_Errors, self.client.get(self._path("codeowners/errors"), ref=ref)).errors)
+
+    def workflow_token(self) -> WorkflowToken | None:
+        """Return what a job's token may do; None for who may not ask."""
+        return self._readable(WorkflowToken, "actions/permissions/workflow")
+
+    def fork_approval(self) -> str | None:
+        """Return whose workflows wait for an approval; None for who may not ask."""
+        path = "actions/permissions/fork-pr-contributor-approval"
+        found = self._readable(_Approval, path)
+        return None if found is None else found.approval_policy
+
+    def _readable(self, shape: type[T], path: str) -> T | None:
+        try:
+            return _read(shape, self.client.get(self._path(path)))
+        except ApiFault as fault:
+            if fault.status not in (403, 404):
+                raise
+            return None
 
     def comments(self, number: int) -> Iterator[Comment]:
         """Yield every comment on a pull request, the oldest first."""
