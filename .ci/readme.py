@@ -11,6 +11,7 @@ import yaml
 
 from gates.report import Task
 from gates.stats.catalogue import METRICS, Better, verbs
+from reporters.publish.registry import PUBLISHERS
 from reporters.render.registry import RENDERERS
 
 ROOT = Path(__file__).parent.parent
@@ -70,11 +71,11 @@ def tables(path: Path) -> Iterator[str]:
 
 
 def reporters() -> Iterator[str]:
-    """Yield the table of what a report can be rendered to."""
-    yield "| `--to` | gives |"
+    """Yield the table of what a report can be rendered to, and where it can be published."""
+    yield "| `--to` | gives, or does |"
     yield "|---|---|"
-    for name, render in RENDERERS.items():
-        manual = (render.func if isinstance(render, partial) else render).__doc__ or ""
+    for name, does in (RENDERERS | PUBLISHERS).items():
+        manual = (does.func if isinstance(does, partial) else does).__doc__ or ""
         yield f"| `{name}` | {manual.splitlines()[0].removeprefix('Return ').rstrip('.')} |"
 
 

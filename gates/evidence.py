@@ -173,13 +173,7 @@ class Evidence:
     @cached_property
     def identical(self) -> bool:
         """Return whether both models gave the same outputs on every row: it is the same model."""
-        import numpy as np
-
-        one, other = self.candidate, self.baseline
-        if other is None or (one.score is None) is not (other.score is None):
-            return False
-        scores = one.score is None or np.array_equal(one.score, other.score)  # type: ignore[arg-type]
-        return scores and np.array_equal(one.prediction, other.prediction)
+        return self.baseline is not None and self.candidate.agree(self.baseline)
 
     @cached_property
     def models(self) -> tuple[Rows, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from gates.builtin.checks import measure_pair
-from gates.report import Family, GateResult, Verb
+from gates.report import Family, GateResult, Verb, significant
 
 if TYPE_CHECKING:
     from gates.builtin.stored import Compared
@@ -42,7 +42,7 @@ def jointly(evidence: Evidence, result: GateResult, compared: Iterable[Compared]
             seed=evidence.policy.seed,
         )
         for i, p in zip(asked, adjusted, strict=True):
-            checks[i] = checks[i].model_copy(update={"p_joint": p})
+            checks[i] = checks[i].model_copy(update={"p_joint": significant(p)})
     return result.model_copy(update={"checks": tuple(checks)})
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from gates.builtin.parts import Part
+from gates.builtin.stored import Stored
 from gates.builtin.stored import stored as stored_baseline
 from gates.decide import threshold
 from gates.errors import InputError
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
 class Pair:
     """One metric on one set of rows for both models, or why there is none.
 
-    `unpaired` is the interval of the change where the baseline's rows are not here. `sampled` says
-    that the influence is that of some rows, which stand for all.
+    `unpaired` is what there is of the change where the baseline's rows are not here. `sampled` says
+    that the influence is that of some rows, which stand for all; `same` that both models gave the
+    same outputs here.
     """
 
     metric: str
@@ -36,9 +38,10 @@ class Pair:
     candidate: Measured | None = None
     baseline: Measured | None = None
     stored: float | None = None
-    unpaired: Interval | None = None
+    unpaired: Stored | None = None
     clusters: NDArray[np.int32] | None = None
     sampled: bool = False
+    same: bool = False
     candidate_problem: str | None = None
     baseline_problem: str | None = None
 
@@ -115,8 +118,8 @@ def _measured_pair(
         baseline = _drawn(part, metric, baseline, by_cell=by_cell)
         stored = baseline.value if baseline else None
     elif evidence.record is not None:
-        left = stored_baseline(part, metric, beta, candidate)
-        stored, unpaired, baseline_problem = left.value, left.interval, left.problem
+        unpaired = stored_baseline(part, metric, beta, candidate)
+        stored, baseline_problem = unpaired.value, unpaired.problem
     return Pair(
         metric=metric,
         n=part.size,
@@ -126,6 +129,7 @@ def _measured_pair(
         unpaired=unpaired,
         clusters=part.clusters,
         sampled=sampled is not None,
+        same=candidate is not None and candidate.value == stored and part.identical,
         candidate_problem=candidate_problem,
         baseline_problem=baseline_problem,
     )
@@ -174,7 +178,7 @@ def part_numbers(part: Part, pair: Pair, verb: Verb, beta: float) -> Numbers:
 
 def pair_numbers(evidence: Evidence, pair: Pair, verb: Verb) -> Numbers:
     """Return what a check with this verb holds against its limit."""
-    from gates.stats.intervals import Interval, paired, single
+    from gates.stats.intervals import single
 
     problem = pair.candidate_problem
     candidate = pair.candidate.value if pair.candidate else None
@@ -194,18 +198,30 @@ def pair_numbers(evidence: Evidence, pair: Pair, verb: Verb) -> Numbers:
         return no_baseline(pair.n, candidate)
     else:
         problem = problem or pair.baseline_problem
-        interval = pair.unpaired
-        if evidence.identical:
-            interval = Interval(low=0.0, high=0.0, method="identical")
-        elif pair.candidate is not None and pair.baseline is not None:
-            interval = paired(
-                pair.baseline, pair.candidate, confidence=confidence, clusters=pair.clusters
-            )
+        interval = _change(evidence, pair, verb)
     if pair.sampled and interval is not None:
         interval = replace(interval, method=f"{interval.method}, sampled")
     return Numbers(
         n=pair.n, baseline=pair.stored, candidate=candidate, interval=interval, problem=problem
     )
+
+
+def _change(evidence: Evidence, pair: Pair, verb: Verb) -> Interval | None:
+    """Return the interval of the change; for a ratio with the baseline's own error in it."""
+    from gates.stats.comparisons import paired_ratio
+    from gates.stats.intervals import Interval, paired
+
+    ratio = verb is Verb.MAX_RATIO
+    if evidence.identical:
+        return Interval(low=0.0, high=0.0, method="identical")
+    if pair.unpaired is not None:
+        return pair.unpaired.ratio if ratio else pair.unpaired.interval
+    if pair.candidate is None or pair.baseline is None:
+        return None
+    models, confidence = (pair.baseline, pair.candidate), evidence.policy.confidence
+    if ratio:
+        return paired_ratio(*models, confidence=confidence, clusters=pair.clusters)
+    return paired(*models, confidence=confidence, clusters=pair.clusters, same=pair.same)
 
 
 def no_baseline(n: int, candidate: float | None) -> Numbers:

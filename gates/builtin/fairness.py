@@ -11,6 +11,7 @@ from pydantic import Field, StrictInt, StrictStr
 from gates.builtin.checks import Numbers, Rule, check, measure_part, pair_numbers
 from gates.builtin.declared import Declared, Spot, declared
 from gates.builtin.parted import Parted, group_rates
+from gates.builtin.parts import few_clusters
 from gates.builtin.stored import Compared
 from gates.limits import (
     Bounds,
@@ -142,7 +143,7 @@ class Fairness(Policies):
         """Measure every group and disparity. Raises InputError for unknown columns."""
         checks: list[Check] = []
         groups: list[GroupRate] = []
-        notes: list[str] = []
+        notes = list(few_clusters(evidence))
         for spec in self.sensitive:
             columns = (spec,) if isinstance(spec, str) else spec
             parted = Parted(evidence=evidence, columns=columns, parts=evidence.groups(columns))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from gates.report import Task
+from gates.report import Task, bounded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gates.stats.sampled import Many
 
 _THREADS = 4
+_FEW_CLUSTERS = 10.0
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -48,6 +49,11 @@ class Part:
         every = slice(None) if self.index is None else self.index
         # All rows are views, too: what metrics work out on them must not outlive the part.
         return tuple(rows.take(every) for rows in self.evidence.models)
+
+    @cached_property
+    def identical(self) -> bool:
+        """Return whether both models gave the same outputs on every one of these rows."""
+        return len(self.models) == 2 and self.models[0].agree(self.models[1])
 
     @cached_property
     def many(self) -> tuple[Many, ...] | None:
@@ -83,6 +89,26 @@ class Part:
         """Return the same rows as they are held against the anchor, if there is one."""
         anchor = self.evidence.anchor
         return None if anchor is None else Part(evidence=anchor, index=self.index)
+
+
+def few_clusters(evidence: Evidence) -> tuple[str, ...]:
+    """Return a note where so few clusters decide that their intervals are hardly worth reading."""
+    import numpy as np
+
+    from gates.stats.units import effective
+
+    if evidence.clusters is None:
+        return ()
+    sizes = np.bincount(evidence.clusters)
+    worth = effective(sizes)
+    if worth >= _FEW_CLUSTERS:
+        return ()
+    note = (
+        f"{bounded(evidence.data.cluster)}: rows of few clusters decide. "
+        f"{np.count_nonzero(sizes):,} clusters are worth {worth:.1f} of equal size, so intervals "
+        "are wide."
+    )
+    return (note,)
 
 
 def prepare(evidence: Evidence) -> None:

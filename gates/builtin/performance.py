@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, StrictStr
 
 from gates.builtin.checks import Pair, Rule, check, measure_part, part_numbers
 from gates.builtin.declared import Declared, Spot, declared, place_of
-from gates.builtin.parts import Part, in_threads, prepare
+from gates.builtin.parts import Part, few_clusters, in_threads, prepare
 from gates.builtin.stored import Compared
 from gates.errors import ConfigError, GatesError
 from gates.limits import (
@@ -180,6 +180,7 @@ class Performance(Policies):
             hint="A red check names the metric and the slice that moved: compare the flipped rows "
             "there, or move the threshold.",
             checks=tuple(checks),
+            notes=few_clusters(evidence),
         )
 
     def _overall(self, whole: Part, name: str) -> Iterator[Check]:

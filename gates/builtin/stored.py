@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gates.builtin.parts import Part
+    from gates.stats.comparisons import Known
     from gates.stats.intervals import Interval
     from gates.stats.measured import Measured
     from gates.stats.sketch import Entry
@@ -39,10 +39,14 @@ class Compared:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Stored:
-    """The baseline's stored value, the interval of the change from it, or why there is none."""
+    """The baseline's stored value, the interval of the change from it, or why there is none.
+
+    `ratio` is that of the change for a limit on candidate / baseline.
+    """
 
     value: float | None = None
     interval: Interval | None = None
+    ratio: Interval | None = None
     problem: str | None = None
 
 
@@ -57,22 +61,36 @@ class Blocked:
 
 def stored(part: Part, metric: str, beta: float, candidate: Measured | None) -> Stored:
     """Return what is known of the baseline on these rows, compared in the best way it allows."""
-    from gates.stats.intervals import paired
     from gates.stats.sketch import ENOUGH_BLOCKS
 
     evidence = part.evidence
     entry = _entry(part, metric, beta)
     both = blocked(part, metric, beta)
     if entry and both and len(entry.sums) >= ENOUGH_BLOCKS:
-        confidence = evidence.policy.confidence
-        interval = paired(
-            both.baseline, both.candidate, confidence=confidence, clusters=both.clusters
-        )
-        return Stored(value=entry.value, interval=interval and replace(interval, method="sketch"))
-    value, se = (entry.value, entry.se) if entry else _fact(part, metric, beta)
-    if value is None:
+        return _by_blocks(both, evidence.policy.confidence)
+    known = _held(entry) if entry else _fact(part, metric, beta)
+    if known is None:
         return Stored(problem=_ELSEWHERE if evidence.sketch is None else _NOT_HELD)
-    return Stored(value=value, interval=_unpaired(part, candidate, value, se))
+    return _unpaired(part, candidate, known)
+
+
+def _by_blocks(both: Blocked, confidence: float) -> Stored:
+    """Return the comparison by blocks; blocks that are all alike are of one model."""
+    import numpy as np
+
+    from gates.stats.comparisons import paired_ratio
+    from gates.stats.intervals import paired
+
+    models = both.baseline, both.candidate
+    old, new = (np.bincount(both.clusters, one.influence) for one in models)
+    same = np.array_equal(old, new)
+    change = paired(*models, confidence=confidence, clusters=both.clusters, same=same)
+    ratio = paired_ratio(*models, confidence=confidence, clusters=both.clusters)
+    return Stored(
+        value=both.baseline.value,
+        interval=change and replace(change, method="sketch"),
+        ratio=ratio and replace(ratio, method="sketch ratio"),
+    )
 
 
 def blocked(part: Part, metric: str, beta: float) -> Blocked | None:
@@ -102,41 +120,34 @@ def _entry(part: Part, metric: str, beta: float) -> Entry | None:
     return sketch.find(metric, beta, rows_key(part.index, part.evidence.rows)) if sketch else None
 
 
-def _fact(part: Part, metric: str, beta: float) -> tuple[float | None, float | None]:
+def _held(entry: Entry) -> Known:
+    """Return what an entry holds beside its sums."""
+    from gates.stats.comparisons import Known
+
+    return Known(value=entry.value, error=entry.se, n=entry.n)
+
+
+def _fact(part: Part, metric: str, beta: float) -> Known | None:
     """Return the value and error that a record holds of the whole of its own evaluation set."""
+    from gates.stats.comparisons import Known
+
     record = part.evidence.record
     fact = record.content.metrics.get(metric) if record else None
     # A record has the metrics as the catalogue names them, and so F-beta at β = 1.
     if fact is None or part.index is not None or beta != 1.0:
-        return None, None
-    return fact.value, fact.se
-
-
-def _unpaired(
-    part: Part, candidate: Measured | None, value: float, se: float | None
-) -> Interval | None:
-    """Return the interval of the change as if between two samples: wider than a paired one.
-
-    Newcombe's for a rate, whose stored error tells how many rows it is of; else both errors add up
-    in squares. A rate of 0 or 1 has a stored error of 0, which is no knowledge: it has none.
-    """
-    from gates.stats.intervals import Interval, single
-    from gates.stats.score_intervals import newcombe, normal_quantile, wilson
-
-    confidence = part.evidence.policy.confidence
-    if candidate is None or se is None:
         return None
-    own = single(candidate, confidence=confidence, clusters=part.clusters)
-    if own is None:
-        return None
-    if candidate.rate is not None and part.clusters is None:
-        if se == 0.0:
-            return None
-        size = round(value * (1.0 - value) / se**2)
-        theirs = wilson(round(value * size), size, confidence=confidence)
-        low, high = newcombe(candidate.value, (own.low, own.high), value, theirs)
-        return Interval(low=low, high=high, method="unpaired newcombe")
-    z = normal_quantile(confidence)
-    half = z * math.hypot((own.high - own.low) / (2 * z), se)
-    delta = candidate.value - value
-    return Interval(low=delta - half, high=delta + half, method="unpaired")
+    return Known(value=fact.value, error=fact.se, n=fact.n)
+
+
+def _unpaired(part: Part, candidate: Measured | None, known: Known) -> Stored:
+    """Return the comparison as if between two samples: wider than a paired one."""
+    from gates.stats.comparisons import unpaired, unpaired_ratio
+
+    if candidate is None:
+        return Stored(value=known.value)
+    confidence, clusters = part.evidence.policy.confidence, part.clusters
+    return Stored(
+        value=known.value,
+        interval=unpaired(known, candidate, confidence=confidence, clusters=clusters),
+        ratio=unpaired_ratio(known, candidate, confidence=confidence, clusters=clusters),
+    )

@@ -17,17 +17,23 @@ _P_ROUNDING = 1e-4
 # Rates over all rows of a check: their counts follow from value and n, and so does the interval.
 _OVER_ALL_ROWS = frozenset({"accuracy", "selection_rate"})
 _WILSON = "wilson"
+# Methods that bring a p-value of their own; of the others it is that of the interval.
+_OWN_P = frozenset(
+    {
+        *(_WILSON, "tango", "influence", "influence+2", "influence, wilson", "influence, mover"),
+        *("fieller", "mover ratio", "sketch", "sketch ratio"),
+        *("unpaired", "unpaired newcombe", "unpaired ratio"),
+    }
+)
+_SAMPLED = ", sampled"
 # What our own code calls its methods; another name is a stranger's text, and is not shown.
 METHODS = frozenset(
     {
-        *("point", "great_expectations", "identical", "sketch", "unpaired", "unpaired newcombe"),
-        *(_WILSON, "tango", "influence", "influence+2", "delong", "block bootstrap", "exact"),
+        *("point", "great_expectations", "identical", "block bootstrap", "exact", "content"),
         *("pairwise score", "pairwise influence", "groupwise exact", "groupwise influence"),
-        *("paired mover", "influence, sampled", "delong, sampled", "content"),
+        *("paired mover", *_OWN_P, *(method + _SAMPLED for method in _OWN_P)),
     }
 )
-# Those that bring a p-value of their own; of the others it is that of the interval.
-_OWN_P = frozenset({_WILSON, "tango", "influence", "influence+2", "delong"})
 
 
 def contradiction(check: Check, rows: int | None, *, whole: bool, clustered: bool) -> str | None:
@@ -45,7 +51,7 @@ def contradiction(check: Check, rows: int | None, *, whole: bool, clustered: boo
 
 def own_p(check: Check) -> float | None:
     """Return the p-value that a check brings, if its method is one that has its own."""
-    return check.p if check.method.removesuffix(", sampled") in _OWN_P else None
+    return check.p if check.method.removesuffix(_SAMPLED) in _OWN_P else None
 
 
 def contradicts_p(claimed: Check, settled: Check) -> bool:

@@ -53,7 +53,8 @@ def gap_changes(
     parts = []
     for rate, measured in before.items():
         found = [
-            paired(*models, confidence=confidence, clusters=codes)
+            # Equal losses on every row of a group are those of one model, as far as it goes.
+            paired(*models, confidence=confidence, clusters=codes, same=True)
             for *models, codes in zip(measured, after[rate], clusters, strict=True)
         ]
         old, new = (np.array([one.value for one in m]) for m in (measured, after[rate]))

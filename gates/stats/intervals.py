@@ -2,7 +2,8 @@
 
 Proportions get a score interval (Wilson, Tango). Everything else gets the delta method on its
 influence, with Student's t while there are few independent units, and with clusters summed first;
-or, where a metric says how it is resampled, the block bootstrap.
+ROC AUC and average precision, which end at 1, take that as the size of a proportion. Where a metric
+says how it is resampled, it gets the block bootstrap.
 """
 
 from __future__ import annotations
@@ -16,22 +17,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gates.stats.bootstrap import METHOD, change_interval, own_interval
-from gates.stats.measured import count_of, size_of
-from gates.stats.score_intervals import (
-    normal_p,
-    normal_quantile,
-    tango,
-    tango_p,
-    wilson,
-    wilson_p,
+from gates.stats.measured import count_of
+from gates.stats.measured_sides import (
+    FEW_DISCORDANT,
+    FEW_OF_A_CLASS,
+    deviation_of,
+    ranked_side,
+    together_of,
+    with_pseudo_rows,
 )
+from gates.stats.score_intervals import normal_p, tango, tango_p, wilson, wilson_p
+from gates.stats.sides import difference, p_of
+from gates.stats.units import FEW_UNITS, Deviation, beyond, error_of, quantile
 
 if TYPE_CHECKING:
-    from gates.stats.arrays import Counts, Floats, Numbers
+    from gates.stats.arrays import Numbers
     from gates.stats.measured import Measured
 
-FEW_UNITS = 50
-FEW_DISCORDANT = 30
+__all__ = ["FEW_DISCORDANT", "FEW_OF_A_CLASS", "FEW_UNITS", "Interval", "paired", "single"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,17 +49,6 @@ class Interval:
     high: float
     method: str
     p: Callable[[float], float] | None = field(default=None, repr=False, compare=False)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Deviation:
-    """How each row moves an estimate, and what the rows' dependence is known to be."""
-
-    influence: Floats
-    clusters: Numbers | None
-    strata: Numbers | None
-    unit: float | None
-    weight: Counts | None
 
 
 def single(
@@ -81,14 +73,10 @@ def single(
         return _told(_resampled(found), low, high)
     if measured.influence is None:
         return None
-    deviation = _Deviation(
-        influence=measured.influence,
-        clusters=clusters,
-        strata=measured.strata,
-        unit=measured.unit,
-        weight=measured.weight,
-    )
-    return _told(_around(measured.value, deviation, confidence), low, high)
+    if measured.trials is not None:
+        return _told(_ranked(measured, confidence, clusters), low, high)
+    deviation = deviation_of(measured, measured.influence, clusters)
+    return _told(_around(measured.value, deviation, measured.unit, confidence), low, high)
 
 
 def paired(
@@ -97,33 +85,28 @@ def paired(
     *,
     confidence: float,
     clusters: Numbers | None = None,
+    same: bool = False,
 ) -> Interval | None:
     """Return the interval of candidate - baseline, measured on the same rows in the same order.
 
-    Two outputs that are alike in every row give [0, 0], or what a score interval gives. None means
-    what it means for `single`.
+    None means what it means for `single`: a change without spread tells something only where both
+    models gave the `same` outputs on all of these rows.
     """
     if clusters is None:
         interval = _paired_rates(baseline, candidate, confidence)
         if interval is not None:
             return interval
     if baseline.resampled is not None and candidate.resampled is not None:
-        return _change(
-            _resampled(
-                change_interval(baseline, candidate, confidence=confidence, clusters=clusters)
-            )
-        )
+        found = change_interval(baseline, candidate, confidence=confidence, clusters=clusters)
+        return _change(_resampled(found), same=same)
     if baseline.influence is None or candidate.influence is None:
         return None
+    if candidate.trials is not None:
+        return _change(_ranked_change(baseline, candidate, confidence, clusters), same=same)
     units = [m.unit for m in (baseline, candidate) if m.unit is not None]
-    deviation = _Deviation(
-        influence=candidate.influence - baseline.influence,
-        clusters=clusters,
-        strata=candidate.strata,
-        unit=max(units, default=None),
-        weight=candidate.weight,
-    )
-    return _change(_around(candidate.value - baseline.value, deviation, confidence))
+    deviation = deviation_of(candidate, candidate.influence - baseline.influence, clusters)
+    change = candidate.value - baseline.value
+    return _change(_around(change, deviation, max(units, default=None), confidence), same=same)
 
 
 def _told(interval: Interval | None, low: float | None, high: float | None) -> Interval | None:
@@ -133,11 +116,11 @@ def _told(interval: Interval | None, low: float | None, high: float | None) -> I
     return _clipped(interval, low, high)
 
 
-def _change(interval: Interval | None) -> Interval | None:
+def _change(interval: Interval | None, *, same: bool) -> Interval | None:
     """Return the interval, or None if a change without spread is not one between equals."""
-    if interval is not None and interval.low == interval.high != 0.0:
-        return None
-    return interval
+    if interval is None or interval.low < interval.high:
+        return interval
+    return interval if same and interval.low == 0.0 else None
 
 
 def _resampled(found: tuple[float, float] | None) -> Interval | None:
@@ -156,83 +139,58 @@ def _paired_rates(baseline: Measured, candidate: Measured, confidence: float) ->
     return Interval(low=low, high=high, method="tango", p=partial(tango_p, lost, won, size))
 
 
-def _around(value: float, deviation: _Deviation, confidence: float) -> Interval | None:
+def _around(
+    value: float, deviation: Deviation, unit: float | None, confidence: float
+) -> Interval | None:
     """Return value ± quantile · standard error, or None without at least two units."""
-    summed = _summed(deviation)
-    if summed is None:
+    error = error_of(deviation)
+    if error is None:
         return None
-    squares, units = summed
-    method = "influence" if deviation.strata is None or deviation.clusters is not None else "delong"
-    squares, widened = _with_pseudo_rows(squares, deviation.unit)
-    error = math.sqrt(squares) / size_of(deviation.influence, deviation.weight)
-    half = _quantile(confidence, units) * error
+    variance, widened = with_pseudo_rows(error.variance, unit, deviation.rows)
+    arm = math.sqrt(variance)
+    half = quantile(confidence, error.freedom) * arm
     return Interval(
         low=value - half,
         high=value + half,
-        method="influence+2" if widened else method,
-        p=partial(_p_value, value, error, units),
+        method="influence+2" if widened else "influence",
+        p=partial(_p_value, value, arm, error.freedom),
     )
 
 
-def _summed(deviation: _Deviation) -> tuple[float, int] | None:
-    """Return the sum of squares over independent units, unbiased by centring; and their number.
-
-    Units are clusters (CR1: Liang & Zeger 1986 times G / (G - 1)), or else rows. AUC is centred
-    within each class, so each class loses a degree of freedom (DeLong et al. 1988).
-    """
-    squares, sizes = _by_stratum(deviation)
-    if sizes.min() < 2:
+def _ranked(measured: Measured, confidence: float, clusters: Numbers | None) -> Interval | None:
+    """Return Wilson's interval of a value of ranks, as of so many answers as it is as good as."""
+    side = ranked_side(measured, measured, clusters)
+    if side is None:
         return None
-    return float(np.sum(squares * (sizes / (sizes - 1)))), int(sizes.sum())
+    low, high = side.ends(quantile(confidence, side.freedom))
+    p = partial(p_of, side.ends, side.value, partial(beyond, side.freedom))
+    return Interval(low=low, high=high, method="influence, wilson", p=p)
 
 
-def _by_stratum(deviation: _Deviation) -> tuple[Floats, Floats]:
-    """Return each stratum's sum of squares over its units, and how many units it has."""
-    influence, weight, strata = deviation.influence, deviation.weight, deviation.strata
-    if deviation.clusters is not None:
-        moved = influence if weight is None else influence * weight
-        of_cluster = np.bincount(deviation.clusters, weights=moved)
-        units = np.count_nonzero(np.bincount(deviation.clusters))
-        return np.array([np.sum(of_cluster**2)]), np.array([float(units)])
-    squares = influence**2 if weight is None else influence**2 * weight
-    if strata is None:
-        return np.array([np.sum(squares)]), np.array([float(size_of(influence, weight))])
-    sizes: Floats = np.bincount(strata, weights=weight).astype(np.float64)
-    sums: Floats = np.bincount(strata, weights=squares).astype(np.float64)
-    return sums[sizes > 0.0], sizes[sizes > 0.0]
+def _ranked_change(
+    baseline: Measured, candidate: Measured, confidence: float, clusters: Numbers | None
+) -> Interval | None:
+    """Return the interval of the change of a value of ranks, from the limits of either model.
 
-
-def _with_pseudo_rows(squares: float, unit: float | None) -> tuple[float, bool]:
-    """Add two pseudo rows, a win and a loss, to a metric of counts that has few discordant rows.
-
-    Where few rows decide, their spread understates the error, and with none it is zero. One row for
-    each side is what Bonett & Price 2012 add to a difference of paired proportions (Agresti & Min
-    2005 half as much); here it is lifted to any metric of counts by its `unit`, the most that one
-    row can move it. The rows are counted by the same measure: for accuracy squares / unit² is the
-    number of discordant rows. Conservative in simulation (see the tests); there is no proof.
+    The variance of the change, DeLong's, tells how far the two are correlated. On its own it is
+    nothing for two models that both separate the classes, and too little for few rows.
     """
-    if unit is None or squares >= FEW_DISCORDANT * unit**2:
-        return squares, False
-    return squares + 2.0 * unit**2, True
+    sides = [ranked_side(one, candidate, clusters) for one in (baseline, candidate)]
+    together = together_of(baseline, candidate, clusters)
+    if sides[0] is None or sides[1] is None or together is None:
+        return None
+    rho, freedom = together
+    limits = partial(difference, sides[0], sides[1], rho)
+    low, high = limits(quantile(confidence, freedom))
+    p = partial(p_of, limits, candidate.value - baseline.value, partial(beyond, freedom))
+    return Interval(low=low, high=high, method="influence, mover", p=p)
 
 
-def _quantile(confidence: float, units: int) -> float:
-    """Return the normal quantile, or Student's t with units - 1 degrees of freedom if few."""
-    if units >= FEW_UNITS:
-        return normal_quantile(confidence)
-    # Only small samples pay for this import.
-    from scipy.special import stdtrit
-
-    return float(stdtrit(units - 1, 0.5 + confidence / 2.0))
-
-
-def _p_value(value: float, error: float, units: int, at: float) -> float:
-    """Return the two-sided p-value of `at`, by the distribution that `_quantile` takes."""
-    if units >= FEW_UNITS or error == 0.0:
-        return normal_p(value - at, error**2)
-    from scipy.special import stdtr
-
-    return float(2.0 * stdtr(units - 1, -abs(value - at) / error))
+def _p_value(value: float, error: float, freedom: float, at: float) -> float:
+    """Return the two-sided p-value of `at`, by the distribution that `quantile` takes."""
+    if error == 0.0:
+        return normal_p(value - at, 0.0)
+    return beyond(freedom, (value - at) / error)
 
 
 def _clipped(interval: Interval, low: float | None, high: float | None) -> Interval:

@@ -90,6 +90,14 @@ class Rows:
         given = {name: getattr(self, name) for name in columns}
         return replace(self, **{name: c[places] for name, c in given.items() if c is not None})
 
+    def agree(self, other: Rows) -> bool:
+        """Return whether another model's outputs on the same rows are equal to these."""
+        if self.score is None or other.score is None:
+            scores = self.score is other.score
+        else:
+            scores = np.array_equal(self.score, other.score)
+        return scores and np.array_equal(self.prediction, other.prediction)
+
     def written_out(self) -> Rows:
         """Return the same with an entry for every row, for who knows no weights."""
         if self.weight is None:
@@ -123,7 +131,9 @@ class Measured:
     the slope is not what to go by, `resampled` says how the value comes of resampled rows. `unit`
     is the most that one row moves the influence by being got right rather than wrong, for metrics
     that count rows. `strata` are the classes whose rows are centred separately, one degree of
-    freedom each (AUC). `weight` is that of the rows it was measured on.
+    freedom each (AUC). `trials` is for a value between 0 and 1 that is no count: how many
+    yes-or-no answers its rows are taken to be worth while they do not tell (see `sides.answers`).
+    `weight` is that of the rows it was measured on.
     """
 
     value: float
@@ -131,6 +141,7 @@ class Measured:
     rate: Rate | None = None
     unit: float | None = None
     strata: Numbers | None = None
+    trials: float | None = None
     weight: Counts | None = None
     resampled: Resampled | None = None
 

@@ -23,7 +23,10 @@ import numpy as np
 
 from gates.stats.intervals import single
 from gates.stats.measured import size_of
+from gates.stats.measured_sides import ranked_side
 from gates.stats.score_intervals import normal_quantile, wilson
+from gates.stats.sides import difference
+from gates.stats.units import quantile
 
 if TYPE_CHECKING:
     from gates.stats.arrays import Numbers
@@ -149,6 +152,9 @@ def expected_variance(
     if influence is None:
         return None
     rows = size_of(influence, measured.weight)
+    if measured.trials is not None:
+        arm = _arm_of_ranks(measured, clusters, assumed.correlation, confidence)
+        return None if arm is None else variance_of(arm, rows, confidence)
     if measured.rate is None:
         spread = math.sqrt(2.0 * (1.0 - assumed.correlation))
         arm = _arm(replace(measured, influence=influence * spread), clusters, confidence)
@@ -182,6 +188,16 @@ def _arm(measured: Measured, clusters: Numbers | None, confidence: float) -> flo
     around = replace(measured, value=0.0, rate=None, resampled=None)
     found = single(around, confidence=confidence, clusters=clusters)
     return None if found is None else found.high
+
+
+def _arm_of_ranks(
+    measured: Measured, clusters: Numbers | None, correlation: float, confidence: float
+) -> float | None:
+    """Return the arm of the change to a model that ranks as well; None for too few rows."""
+    side = ranked_side(measured, measured, clusters)
+    if side is None:
+        return None
+    return difference(side, side, correlation, quantile(confidence, side.freedom))[1]
 
 
 def _design_effect(measured: Measured, clusters: Numbers, confidence: float) -> float | None:

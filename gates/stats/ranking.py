@@ -19,10 +19,16 @@ from gates.stats.steps import PositiveSteps, Steps, positive_steps, ranks, steps
 
 
 class _Area(NamedTuple):
-    """An area or a mean of areas, and the influence of each row on it."""
+    """An area or a mean of areas, the influence of each row on it, and its trials.
+
+    Those of one area are the harmonic mean of the classes' rows. Its variance is then larger than
+    that of most models (Hanley & McNeil 1982), and the largest there can be is at most twice that
+    (Birnbaum & Klose 1957).
+    """
 
     value: float
     influence: Floats
+    trials: float
 
 
 def roc_auc(rows: Rows) -> Measured:
@@ -33,8 +39,13 @@ def roc_auc(rows: Rows) -> Measured:
     """
     rows = _of_positive(rows)
     area = _area(rows.steps)
-    strata = (rows.label == 1).astype(np.int8)
-    return Measured(value=area.value, influence=area.influence, strata=strata, weight=rows.weight)
+    return Measured(
+        value=area.value,
+        influence=area.influence,
+        strata=(rows.label == 1).astype(np.int8),
+        trials=area.trials,
+        weight=rows.weight,
+    )
 
 
 def average_precision(rows: Rows) -> Measured:
@@ -62,7 +73,14 @@ def average_precision(rows: Rows) -> Measured:
     own = steps.positive * steps.spread(precision)
     own -= steps.spread(loss)
     own *= rows.size / positives
-    return Measured(value=value, influence=steps.placed(own), weight=rows.weight)
+    return Measured(
+        value=value,
+        influence=steps.placed(own),
+        strata=(rows.label == 1).astype(np.int8),
+        # As of a share of the positives (Boyd, Eng & Page 2013).
+        trials=float(positives),
+        weight=rows.weight,
+    )
 
 
 def ranked_positives(rows: Rows) -> PositiveSteps:
@@ -139,7 +157,7 @@ def _pair_area(rows: Rows, score: Floats, pair: tuple[int, int], inside: Bools) 
     ways = [_area(steps_of(label == c, score[inside, c], weight=weight)) for c in pair]
     influence = np.zeros(len(rows))
     influence[inside] = sum(way.influence for way in ways) / 2 / mean_of(inside, rows.weight)
-    return _Area(sum(way.value for way in ways) / 2, influence)
+    return _Area(sum(way.value for way in ways) / 2, influence, ways[0].trials)
 
 
 def _mean_area(
@@ -150,12 +168,14 @@ def _mean_area(
     total = sum(shares)
     value = sum(s * area.value for s, area in zip(shares, areas, strict=True)) / total
     influence = np.zeros(len(members[0]))
+    # As if the areas erred together, which is what they do at worst.
+    error = sum(s / total / area.trials**0.5 for s, area in zip(shares, areas, strict=True))
     for share, area, inside in zip(shares, areas, members, strict=True):
         influence += share / total * area.influence
         if weighted:
             # Every row is in equally many members, so the total of the shares does not move.
             influence += (area.value - value) / total * inside
-    return Measured(value=value, influence=influence, weight=weight)
+    return Measured(value=value, influence=influence, trials=error**-2, weight=weight)
 
 
 def _of_positive(rows: Rows) -> Rows:
@@ -196,4 +216,4 @@ def _area(steps: Steps) -> _Area:
     # the processor cannot foresee.
     placed = steps.positive * steps.spread(zeros)
     placed += steps.spread(ones)
-    return _Area(value, steps.placed(placed))
+    return _Area(value, steps.placed(placed), 2.0 * positives * negatives / n)

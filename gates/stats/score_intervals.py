@@ -15,7 +15,12 @@ def normal_quantile(confidence: float) -> float:
 
 def wilson(hits: int, size: int, *, confidence: float) -> tuple[float, float]:
     """Return Wilson's 1927 interval of `hits` out of `size` > 0 (method 3 of Newcombe 1998)."""
-    square = normal_quantile(confidence) ** 2
+    return wilson_at(hits, size, normal_quantile(confidence))
+
+
+def wilson_at(hits: float, size: float, z: float) -> tuple[float, float]:
+    """Return Wilson's limits at z standard errors, of counts that may be fractions."""
+    square = z**2
     centre = (hits + square / 2.0) / (size + square)
     half = math.sqrt(square * (hits * (size - hits) / size + square / 4.0)) / (size + square)
     # The formula's ends at 0 and 1 are exact; its arithmetic is not.
@@ -66,22 +71,6 @@ def _tango_upper(lost: int, won: int, size: int, z: float) -> float:
         else:
             inside = middle
     return (inside + outside) / 2.0
-
-
-def newcombe(
-    value: float, ends: tuple[float, float], other: float, other_ends: tuple[float, float]
-) -> tuple[float, float]:
-    """Return Newcombe's 1998 interval of value - other, two independent rates (method 10).
-
-    `ends` and `other_ends` are their Wilson intervals; the distances on either side add up in
-    squares.
-    """
-    (low, high), (other_low, other_high) = ends, other_ends
-    difference = value - other
-    return (
-        difference - math.hypot(value - low, other_high - other),
-        difference + math.hypot(high - value, other - other_low),
-    )
 
 
 def _tango_distance(lost: int, won: int, size: int, difference: float) -> tuple[float, float]:

@@ -1,12 +1,13 @@
 """A baseline without its rows: its influence summed over blocks of rows, and what that decides.
 
 What a paired comparison needs of a model is not its outputs but their sum of influence in each of
-G blocks of rows, a block being a hash of the row's id or cluster. With S the sums of either model,
+G blocks of rows, a block being a hash of the row's id or cluster. With S the sums of either model
+and m the rows of a block,
 
-    SE²(candidate − baseline) = Σ_b (S_candidate,b − S_baseline,b)² / n² · G / (G − 1)
+    SE²(candidate − baseline) = Σ_b ((S_candidate,b − S_baseline,b) / (n − m_b))² · (G − 1) / G
 
-which is the error of a paired comparison with blocks for clusters (Liang & Zeger 1986), for any
-metric that has an influence. Its own relative error is about 1 / √(2G): 2 % for 2,048 blocks.
+which is the error of a paired comparison with blocks for clusters (`units.py`), for any metric that
+has an influence. Its own relative error is about 1 / √(2G): 2 % for 2,048 blocks.
 
 Privacy: each set of rows has blocks of its own, about `ROWS_PER_BLOCK` rows to one, so that no
 stored number is of one row, also in a small slice. It is an aggregate and no more than that: who
@@ -24,6 +25,7 @@ import numpy as np
 
 from gates.stats.arrays import Floats, Numbers
 from gates.stats.measured import Measured
+from gates.stats.units import Deviation, error_of
 
 ROWS_PER_BLOCK = 20
 MOST_BLOCKS = 2048
@@ -116,13 +118,13 @@ def block_sums(measured: Measured, hashes: Numbers) -> Floats:
 
 
 def standard_error(measured: Measured, clusters: Numbers | None) -> float | None:
-    """Return the standard error of a metric, clusters summed first; None without an influence."""
+    """Return the standard error of a metric, clusters taken together; None where none is known."""
     if measured.influence is None:
         return None
-    parts = measured.influence
-    if clusters is not None:
-        parts = _summed(clusters, parts)
-    return math.sqrt(float(np.sum(parts**2))) / len(measured.influence)
+    if clusters is None:
+        return math.sqrt(float(np.sum(measured.influence**2))) / len(measured.influence)
+    error = error_of(Deviation(influence=measured.influence, clusters=clusters))
+    return None if error is None else math.sqrt(error.variance)
 
 
 def _summed(codes: Numbers, values: Floats) -> Floats:

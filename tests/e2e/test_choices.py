@@ -57,6 +57,7 @@ def test_one_slice_by_ten_names_is_one_question_for_max_t(project):
     assert {c["verdict"] for c in found["max_t"]} == {"fail"}
     for check in found["max_t"]:
         assert check["p"] <= check["p_adjusted"] <= 0.05 < found["holm"][0]["p_adjusted"]
+        assert check["p_joint"] == float(f"{check['p_joint']:.12g}")
 
 
 def test_a_waiver_through_a_run(project):

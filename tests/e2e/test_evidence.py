@@ -217,7 +217,7 @@ def test_a_waived_check_is_allowed_and_said(judged):
     first, second = outcome.stdout.splitlines()
     assert "1 waived" in first
     assert second == (
-        f"waived: credit/performance/roc_auc:min until {waiver['expires']} by @lead: "
+        f"waived: credit/performance/roc_auc:min until {waiver['expires']} by @lead – "
         "the labels are late, and known to be"
     )
     (reason,) = refusal(verify(judged, "--strict"))
@@ -233,14 +233,15 @@ def test_another_repository_is_refused(judged):
 
 def test_a_pull_request_is_refused_and_a_forks_most_of_all(judged):
     event = judged.path("event.json")
-    head = {"repo": {"full_name": "mallory/credit"}}
-    event.write_text(json.dumps({"pull_request": {"head": head}}), "utf-8")
+    head = {"sha": "a" * 40, "repo": {"full_name": "mallory/credit"}}
+    pull_request = {"head": head, "base": {"sha": "b" * 40}}
+    event.write_text(json.dumps({"pull_request": pull_request}), "utf-8")
     pull = PUSH | {
         "GITHUB_EVENT_NAME": "pull_request",
         "GITHUB_EVENT_PATH": str(event),
         "GITHUB_REF": "refs/pull/17/merge",
     }
-    judge(judged, environ=pull)
+    judge(judged, "--policy", "worktree", environ=pull)
     assert refusal(verify(judged, "--ref", "refs/heads/main")) == [
         "it comes from the branch refs/pull/17/merge, not refs/heads/main",
         "it was run on `pull_request`; only push, merge_group, workflow_dispatch, schedule can authorise a deploy",

@@ -14,6 +14,7 @@ from gates.yaml_source import load
 from reporters.publish.registry import ON_GITLAB, PUBLISHERS
 from tests import reports
 from tests.fake_github import HEAD, FakeGitHub
+from tests.snapshot import assert_snapshot
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "ghs_secret0123456789"  # noqa: S105
@@ -356,3 +357,21 @@ def test_sarif_has_the_lines_too(folder):
         for location in result["locations"]
     }
     assert {8, 10, 11, 15} <= found
+
+
+@pytest.mark.parametrize("story", ["portrayed", "twelve_models"])
+def test_the_comment_as_it_is_posted(folder, story):
+    """What a reviewer gets: within the budget of a comment, with all that is hidden in it."""
+    (folder / "report.json").write_bytes(dump(getattr(reports, story)()))
+    with FakeGitHub().serve() as github:
+        publish(folder, "github-comment", GITHUB_API_URL=github.url, GITHUB_RUN_ID="42")
+        (body,) = github.bodies()
+    assert len(body.encode()) <= 20_000
+    hidden = re.findall("<!-- .*? -->", body)
+    assert [line.split()[1] for line in hidden] == [
+        f"model-gates:{x}" for x in ("v1", "run", "state")
+    ]
+    # What is packed depends on the library that packs it.
+    assert_snapshot(
+        f"{story}.posted.md", body.replace(hidden[2], "<!-- model-gates:state v1 … -->")
+    )

@@ -215,7 +215,7 @@ def test_an_anchor_on_other_data_is_compared_without_pairing_where_that_was_aske
     other_rows(folder)
     model = judged(folder, ("{anchor: last-release}", "{anchor: v1, on_other_data: unpaired}"))
     found = checks(model)
-    assert (found[DROP].method, found[FROM_ANCHOR].method) == ("tango", "unpaired")
+    assert (found[DROP].method, found[FROM_ANCHOR].method) == ("tango", "unpaired newcombe")
     assert found[f"{FROM_ANCHOR}@sex=f"].verdict == "inconclusive"
     assert model.comparison == "paired"
     assert any("Compared with the anchor without pairing" in note for note in model.notes)

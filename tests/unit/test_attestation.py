@@ -175,7 +175,7 @@ def test_where_it_was_run_is_told():
 
 RESULTS = {
     "all_green": "PASSED",
-    "no_baseline": "PASSED",
+    "no_baseline": "WARNED",
     "inconclusive": "WARNED",
     "waived": "WARNED",
     "one_red": "FAILED",
@@ -279,7 +279,7 @@ def test_waivers_in_effect_are_listed_and_no_others():
     report = reports.make_report(*told.models, waivers=told.told)
     facts = statement(report)["predicate"]["modelGates"]
     assert facts["waivers"] == [
-        f"income/{red.id} until 2026-12-01 by @lead: labels are late, MLG-31"
+        f"income/{red.id} until 2026-12-01 by @lead – labels are late, MLG-31"
     ]
     assert facts["counts"]["waived"] == 1
 

@@ -85,9 +85,9 @@ def test_drawing_rows_has_the_moments_of_drawing_cells():
     cells, expected = found["input"]["cells"], found["expected"]
     change = np.repeat([0.0, 1.0, -1.0, 0.0], [cells[k] for k in ("both", "b", "c", "none")])
     again = Remeasured(rows=errors_of(change), measure=lambda r: of_mean(r.prediction, r.weight))
-    values = np.concatenate([again._replicates(each_alone(161, seed)) for seed in range(6)])
+    values = np.concatenate([again._replicates(each_alone(161, seed)) for seed in range(25)])
     assert np.mean(values) == pytest.approx(expected["cell_diff"], rel=0.03)
-    tolerance = 2 * found["tolerance"]["mc_rel"]
+    tolerance = found["tolerance"]["mc_rel"]
     assert np.var(values) == pytest.approx(expected["cell_diff_var"], rel=tolerance)
 
 
@@ -109,9 +109,9 @@ def test_the_law_schools_have_their_percentile_interval():
     limits = [again.own(each_alone(15, seed), 0.025) for seed in range(12)]
     tolerance = found["tolerance"]["ci"]
     assert np.mean(limits, axis=0) == pytest.approx(found["expected"]["perc"], abs=tolerance)
-    values = np.concatenate([again._replicates(each_alone(15, seed)) for seed in range(12)])
+    values = np.concatenate([again._replicates(each_alone(15, seed)) for seed in range(30)])
     error, near = found["expected"]["boot_se"], found["tolerance"]["boot_se"]
-    assert np.std(values) == pytest.approx(error, abs=2 * near)
+    assert np.std(values) == pytest.approx(error, abs=near)
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_no_spread_is_no_certainty():
     same = of_quantile(np.ones(80), 0.9)
     assert single(same, confidence=0.95) is None
     assert paired(same, of_quantile(np.ones(80) + 1, 0.9), confidence=0.95) is None
-    equal = paired(same, same, confidence=0.95)
+    equal = paired(same, same, confidence=0.95, same=True)
     assert (equal.low, equal.high, equal.method) == (0.0, 0.0, METHOD)
 
 

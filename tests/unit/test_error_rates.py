@@ -134,9 +134,8 @@ def test_equal_models_rarely_fail_overall_and_in_one_slice(rows):
         assert 0 < fails[family] / samples <= at_most(LEVEL, samples)
 
 
-@pytest.mark.parametrize(
-    ("rows", "samples"), [(200, 40), (1000, 40), pytest.param(5000, 200, marks=pytest.mark.slow)]
-)
+# Many more samples of the same, by the functions that decide: test_coverage.py.
+@pytest.mark.parametrize(("rows", "samples"), [(200, 40), (1000, 40)])
 def test_equal_models_rarely_fail_in_any_of_fifty_slices(rows, samples):
     gate = accuracy({"max_drop": 0.0}, [f"c{i}" for i in range(10)])
     found = [
@@ -303,7 +302,8 @@ def test_intervals_of_independent_rows_cover_as_often_as_they_say(truth):
         ("accuracy", "roc_auc", "log_loss", "f1"),
         lambda rng, _: evidence(*reversed(scored(rng, 600))),
     )
-    assert {asked[2] for asked in found} == {"wilson", "tango", "delong", "influence"}
+    ranked = {"influence, wilson", "influence, mover"}
+    assert {asked[2] for asked in found} == {"wilson", "tango", "influence"} | ranked
     assert_nominal(found, samples)
 
 
@@ -373,7 +373,8 @@ def test_samples_of_different_rows_are_compared_without_pairing(truth):
         return evidence(candidate, None, record=record)
 
     found = coverage(truth, samples, ("accuracy", "log_loss"), drawn)
-    assert {asked[2] for asked in found if asked[1] == "delta"} == {"unpaired"}
+    methods = {asked[0]: asked[2] for asked in found if asked[1] == "delta"}
+    assert methods == {"accuracy": "unpaired newcombe", "log_loss": "unpaired"}
     assert_nominal(found, samples)
 
 

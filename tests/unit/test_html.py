@@ -427,7 +427,11 @@ def test_the_drawing_stands_in_the_cell_that_says_it():
     row = table.xpath("./tbody/tr")[0]
     assert text(row.find("th")) == "sex=Female"
     said = [text(cell) for cell in row.findall("td")]
-    assert said == ["5,421", "false negative rate 0.281 → 0.312", "selection rate 0.169 → 0.187"]
+    assert said == [
+        "5,421",
+        "false negative rate 0.281 → 0.312 [0.300, 0.324]",
+        "selection rate 0.169 → 0.187 [0.175, 0.199]",
+    ]
     drawing = row.findall("td")[1].find("svg")
     assert drawing.get("aria-hidden") == "true"
     then, now = (float(dot.get("cx")) for dot in drawing.iter("circle"))

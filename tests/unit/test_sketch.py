@@ -106,10 +106,11 @@ def test_the_interval_is_that_of_the_formula(rows):
     )
     blocks = rows // ROWS_PER_BLOCK
     sums = [np.bincount(hashes % blocks, weights=m.influence, minlength=blocks) for m in (old, new)]
-    present = len(np.unique(hashes % blocks))
-    squares = float(np.sum((sums[1] - sums[0]) ** 2)) * present / (present - 1)
-    quantile = stdtrit(present - 1, 0.95) if present < 50 else 1.6448536269514722
-    half = quantile * math.sqrt(squares) / rows
+    sizes = np.bincount(hashes % blocks, minlength=blocks)
+    present, worth = np.count_nonzero(sizes), rows**2 / np.sum(sizes**2)
+    squares = np.sum(((sums[1] - sums[0]) / (rows - sizes)) ** 2) * (present - 1) / present
+    quantile = stdtrit(worth - 1, 0.95) if worth < 50 else 1.6448536269514722
+    half = quantile * math.sqrt(squares)
     delta = new.value - old.value
     assert (found.low, found.high) == pytest.approx((delta - half, delta + half), rel=1e-9)
 
@@ -157,7 +158,8 @@ def test_the_error_of_a_metric_sums_clusters_first():
         standard_error(measured, None),
         standard_error(measured, np.repeat(np.arange(100), 5)),
     )
-    assert by_cluster == pytest.approx(by_rows * math.sqrt(5))
+    # G / (G - 1), for 100 clusters of equal size.
+    assert by_cluster == pytest.approx(by_rows * math.sqrt(5 * 100 / 99))
 
 
 def test_what_has_no_influence_has_no_sums():

@@ -328,15 +328,21 @@ def test_few_rows_say_how_many_would_do(tmp_path):
 
 
 def test_what_these_rows_can_not_say_is_no_limit(tmp_path):
-    # Ranked perfectly: not one row says how sure an area of 1 is. Never right on a positive: a
-    # recall of 0 has no floor.
-    said = {"id": ID, "prediction": LABEL * 0, "score": np.where(LABEL == 1, 0.4, 0.1)}
+    # The same loss on every row: not one says how sure it is. Never right on a positive: a recall
+    # of 0 has no floor.
+    said = {"id": ID, "prediction": LABEL * 0, "score": np.full(N, 0.5)}
     text, model = proposed(tmp_path, said, TRUTH)
     metrics = model.gates.configured()["performance"].metrics
-    assert "# roc_auc is 1 here, and these rows do not tell how surely." in text
-    assert "roc_auc" not in metrics
+    assert "# log_loss is 0.6931 here, and these rows do not tell how surely." in text
+    assert "log_loss" not in metrics
     assert metrics["recall"].min is None
     assert metrics["recall"].max_drop is not None
+
+
+def test_an_area_of_1_has_a_floor_below_it(tmp_path):
+    said = {"id": ID, "prediction": LABEL * 0, "score": np.where(LABEL == 1, 0.4, 0.1)}
+    _, model = proposed(tmp_path, said, TRUTH)
+    assert 0.9 < model.gates.configured()["performance"].metrics["roc_auc"].min < 1.0
 
 
 def test_rows_of_one_cluster_decide_less_than_as_many_independent_ones(tmp_path):

@@ -9,10 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import stdtrit
 
-from gates.stats.intervals import FEW_DISCORDANT, FEW_UNITS, paired, single
+from gates.stats.intervals import FEW_DISCORDANT, FEW_OF_A_CLASS, FEW_UNITS, paired, single
 from gates.stats.measured import Measured, of_mean, of_rate
+from gates.stats.measured_sides import deviation_of
 from gates.stats.metrics import Rows, Undefined, measure
-from gates.stats.score_intervals import tango, wilson
+from gates.stats.score_intervals import normal_p, tango, wilson
+from gates.stats.sketch import standard_error
+from gates.stats.units import Deviation, error_of
 
 Z = 1.959963984540054
 Z2 = Z**2
@@ -86,13 +89,42 @@ def test_tango_holds_the_point_and_reads_the_same_both_ways(lost, won, level):
     assert tango(won, lost, size, confidence=0.9) == (-high, -low)
 
 
-def test_cluster_robust_error_is_that_of_sandwich():
+def jackknife(values, clusters):
+    """Return the error of a mean by leaving out each cluster, one at a time."""
+    codes = np.unique(clusters)
+    means = np.array([values[clusters != code].mean() for code in codes])
+    return np.sqrt((len(codes) - 1) / len(codes) * np.sum((means - values.mean()) ** 2))
+
+
+def test_the_error_of_clusters_is_that_of_leaving_each_out():
     found = case("19_cluster_robust_mean")
-    clusters = np.array(found["input"]["cluster"])
-    interval = single(of_mean(np.array(found["input"]["d"])), confidence=0.95, clusters=clusters)
-    half = stdtrit(11, 0.975) * found["expected"]["se_CR1"]
+    values, clusters = np.array(found["input"]["d"]), np.array(found["input"]["cluster"])
+    sizes = np.unique(clusters, return_counts=True)[1]
+    interval = single(of_mean(values), confidence=0.95, clusters=clusters)
+    worth = sizes.sum() ** 2 / np.sum(sizes**2)
+    half = stdtrit(worth - 1, 0.975) * jackknife(values, clusters)
     mean = found["expected"]["mean"]
     assert (interval.low, interval.high) == pytest.approx((mean - half, mean + half), rel=1e-9)
+
+
+def test_clusters_of_equal_size_have_the_error_of_sandwich():
+    """There Liang & Zeger's, times G / (G - 1), and the jackknife are one."""
+    values = np.random.default_rng(1).gamma(2.0, size=60)
+    clusters = np.arange(60) % 12
+    sums = np.bincount(clusters, values - values.mean())
+    error = error_of(Deviation(influence=values - values.mean(), clusters=clusters))
+    assert error.variance == pytest.approx(np.sum(sums**2) / 60**2 * 12 / 11, rel=1e-12)
+    assert error.freedom == pytest.approx(11)
+
+
+def test_sums_by_cluster_are_those_of_sandwich():
+    """Of unequal clusters ours is larger than CR0, which is the plain sum of squares, and CR1."""
+    found = case("19_cluster_robust_mean")
+    values, clusters = np.array(found["input"]["d"]), np.array(found["input"]["cluster"])
+    expected, rel = found["expected"], found["tolerance"]["rel"]
+    assert standard_error(of_mean(values), None) == pytest.approx(expected["se_HC0"], rel=rel)
+    own = error_of(Deviation(influence=values - values.mean(), clusters=clusters))
+    assert expected["se_CR0"] < expected["se_CR1"] < np.sqrt(own.variance)
 
 
 def test_unclustered_error_is_that_of_the_mean_and_wider_for_few_rows():
@@ -136,34 +168,153 @@ def scored_pair(seed, n):
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_paired_auc_is_delongs(seed):
+def test_the_errors_of_auc_are_delongs(seed):
     one, two = scored_pair(seed, 60)
-    difference, error = slow_delong(one.label, one.score, two.score)
-    interval = paired(measure("roc_auc", one), measure("roc_auc", two), confidence=0.95)
-    assert interval.method == "delong"
-    assert (interval.low + interval.high) / 2 == pytest.approx(difference, abs=1e-12)
-    assert (interval.high - interval.low) / 2 == pytest.approx(Z * error, rel=1e-9)
+    _, expected = slow_delong(one.label, one.score, two.score)
+    before, after = measure("roc_auc", one), measure("roc_auc", two)
+    moved = error_of(deviation_of(after, after.influence - before.influence, None))
+    assert moved.variance == pytest.approx(expected**2, rel=1e-9)
+    # The smaller class has 18 rows or so: Student's t.
+    assert moved.freedom == min(np.bincount(one.label)) - 1
 
 
-def test_clustered_auc_is_not_delongs():
+def test_the_change_of_auc_is_movers_of_wilsons_limits():
+    """Worked out once more, from the errors by the definition."""
+    one, two = scored_pair(1, 400)
+    _, error = slow_delong(one.label, one.score, two.score)
+    level = np.full(400, 0.5)
+    errors = [slow_delong(one.label, level, rows.score)[1] for rows in (one, two)]
+    values = [measure("roc_auc", rows).value for rows in (one, two)]
+    trials = 2 / np.sum(1 / np.bincount(one.label))
+    limits = []
+    for value, own in zip(values, errors, strict=True):
+        seen = trials * (1 - value)
+        spread = value * (1 - value)
+        size = 1 / max(own**2 / spread, (seen * own**2 / spread + 1 / trials) / (seen + 1))
+        centre, root = value + Z2 / 2 / size, Z * np.sqrt(spread / size + Z2 / 4 / size**2)
+        limits.append([(centre + sign * root) / (1 + Z2 / size) for sign in (-1, 1)])
+    rho = (errors[0] ** 2 + errors[1] ** 2 - error**2) / 2 / errors[0] / errors[1]
+    (b, c), ((bl, bu), (cl, cu)) = values, limits
+    expected = (
+        c - b - np.sqrt((c - cl) ** 2 + (bu - b) ** 2 - 2 * rho * (c - cl) * (bu - b)),
+        c - b + np.sqrt((cu - c) ** 2 + (b - bl) ** 2 - 2 * rho * (cu - c) * (b - bl)),
+    )
+    found = paired(measure("roc_auc", one), measure("roc_auc", two), confidence=0.95)
+    assert found.method == "influence, mover"
+    assert (found.low, found.high) == pytest.approx(expected, rel=1e-9)
+    own = single(measure("roc_auc", one), confidence=0.95)
+    assert own.method == "influence, wilson"
+    assert (own.low, own.high) == pytest.approx(limits[0], rel=1e-9)
+
+
+def test_of_many_rows_auc_has_delongs_interval():
+    rng = np.random.default_rng(7)
+    label = (np.arange(20_000) % 2).astype(int)
+    shared = 0.7 * label + rng.normal(size=20_000)
+    models = [rows_of(label, label, s) for s in _unit(shared + rng.normal(0, 0.8, (2, 20_000)))]
+    before, after = (measure("roc_auc", rows) for rows in models)
+    assert 0.65 < before.value < 0.7
+    moved = after.influence - before.influence
+    for found, value, influence in (
+        (single(after, confidence=0.95), after.value, after.influence),
+        (paired(before, after, confidence=0.95), after.value - before.value, moved),
+    ):
+        half = Z * np.sqrt(error_of(deviation_of(after, influence, None)).variance)
+        ends = (found.low, found.high)
+        assert ends == pytest.approx((value - half, value + half), abs=0.01 * half)
+
+
+def _unit(scores):
+    return 1.0 / (1.0 + np.exp(-scores))
+
+
+RANKED = ("roc_auc", "average_precision")
+
+
+@pytest.mark.parametrize("name", RANKED)
+@pytest.mark.parametrize(("n", "positives"), [(40, 12), (500, 15)])
+def test_two_models_that_both_separate_the_classes_are_not_known_to_be_equal(name, n, positives):
+    label = (np.arange(n) < positives).astype(int)
+    rng = np.random.default_rng(2)
+    first, second = (rows_of(label, label, (label + rng.random(n)) / 2) for _ in range(2))
+    before, after = measure(name, first), measure(name, second)
+    assert before.value == after.value == 1.0
+    change = paired(before, after, confidence=0.95)
+    # In so many positives without a loss, 3 / n may be lost, and more where fewer would be.
+    assert change.low == -change.high < -3 / 2 / positives
+    own = single(after, confidence=0.95, low=0.0, high=1.0)
+    assert own.high == 1.0
+    assert own.low == pytest.approx(1.0 + change.low, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", RANKED)
+def test_few_rows_of_a_class_tell_nothing_of_ranks(name):
+    for positives in (FEW_OF_A_CLASS - 1, FEW_OF_A_CLASS):
+        label = (np.arange(50) < positives).astype(int)
+        score = np.random.default_rng(3).random((2, 50))
+        models = [measure(name, rows_of(label, label, s)) for s in score]
+        known = positives == FEW_OF_A_CLASS
+        assert (paired(*models, confidence=0.95) is not None) is known
+        assert (single(models[0], confidence=0.95) is not None) is known
+
+
+@pytest.mark.parametrize("name", RANKED)
+@pytest.mark.parametrize("clusters", [None, np.arange(300) // 3], ids=["rows", "clusters"])
+def test_p_is_that_of_the_interval_which_just_reaches_a_value(name, clusters):
+    before, after = (measure(name, rows) for rows in scored_pair(4, 300))
+    for confidence in (0.8, 0.99):
+        found = paired(before, after, confidence=confidence, clusters=clusters)
+        own = single(after, confidence=confidence, clusters=clusters)
+        for one in (found, own):
+            for end in (one.low, one.high):
+                assert one.p(end) == pytest.approx(1 - confidence, rel=1e-6)
+    assert found.p(after.value - before.value) == 1.0
+
+
+@pytest.mark.parametrize("name", RANKED)
+def test_rows_that_are_each_a_few_equal_rows_know_no_more_than_one_of_them(name):
+    one, two = scored_pair(5, 120)
+    alone = [measure(name, rows) for rows in (one, two)]
+    copies = np.repeat(np.arange(120), 4)
+    many = [measure(name, rows.take(copies)) for rows in (one, two)]
+    found = paired(*many, confidence=0.95, clusters=copies)
+    assert found.low == pytest.approx(paired(*alone, confidence=0.95).low, rel=0.05)
+
+
+def test_clustered_auc_goes_by_clusters():
     one, two = (measure("roc_auc", rows) for rows in scored_pair(1, 60))
-    clusters = np.arange(60) // 3
-    assert paired(one, two, confidence=0.95, clusters=clusters).method == "influence"
+    found = paired(one, two, confidence=0.95, clusters=np.arange(60) // 3)
+    assert found.method == "influence, mover"
+    assert found.low != paired(one, two, confidence=0.95).low
 
 
 def test_degenerate_roc_curves_have_no_interval():
-    identical, level, one_class = case("11_delong_degenerate")["input"]
+    found = case("11_delong_degenerate")
+    identical, level, one_class = found["input"]
     perfect = measure("roc_auc", rows_of(identical["y"], identical["y"], np.array(identical["s1"])))
-    assert perfect.value == 1.0
+    expected = found["expected"][0]
+    assert perfect.value == expected["auc"]
+    # DeLong's variance is 0, of the area and of no change at all, which is not knowledge.
+    for influence in (perfect.influence, perfect.influence - perfect.influence):
+        assert error_of(deviation_of(perfect, influence, None)).variance == expected["var"]
+    assert normal_p(expected["z"], expected["var"]) == expected["p"]
     assert single(perfect, confidence=0.95) is None
-    same = paired(perfect, perfect, confidence=0.95)
-    assert (same.low, same.high) == (0.0, 0.0)
+    assert paired(perfect, perfect, confidence=0.95) is None
     tied = measure("roc_auc", rows_of(level["y"], level["y"], np.array(level["s1"])))
-    assert tied.value == 0.5
+    assert tied.value == found["expected"][1]["auc"]
     assert single(tied, confidence=0.95) is None
     assert paired(tied, perfect, confidence=0.95) is None
     with pytest.raises(Undefined, match="only one class"):
         measure("roc_auc", rows_of(one_class["y"], one_class["y"], np.array(one_class["s1"])))
+
+
+def test_a_change_without_spread_is_one_between_equals_or_nothing():
+    """Losses that are equal on every row may be of predictions that are not."""
+    label = np.zeros(20)
+    over, under = (measure("mae", rows_of(label, label + s)) for s in (0.5, -0.5))
+    assert paired(over, under, confidence=0.95) is None
+    same = paired(over, over, confidence=0.95, same=True)
+    assert (same.low, same.high) == (0.0, 0.0)
 
 
 def test_one_positive_has_no_spread():

@@ -1,5 +1,6 @@
 """Every metric against scikit-learn and Fairlearn, and its influence against their slope."""
 
+from dataclasses import replace
 from functools import partial
 from itertools import combinations
 
@@ -24,6 +25,28 @@ def binary(seed, n=80, prevalence=0.4, decimals=1):
     score = np.round(np.clip(rng.normal(0.35 + 0.3 * label, 0.3), 0, 1), decimals)
     score[:4] = 1.0, 1.0, 0.0, 0.5
     return Rows(label=label, prediction=(score >= 0.5).astype(np.int8), score=score)
+
+
+# The least there is, what rounding leaves of 0 and of 1, and their neighbours; each occurs often.
+EDGES = np.array([0.0, 5e-324, 1e-300, 1e-16, 2.0**-53, 0.5, 1 - 2.0**-53, 1 - 1e-9, 1.0])
+
+
+def extreme(seed, n=90):
+    """Scores at the ends of what a probability can be, right and wrong, with ties."""
+    rng = np.random.default_rng(seed)
+    label = (rng.random(n) < 0.4).astype(np.int8)
+    score = EDGES[np.clip(rng.normal(3 + 2 * label, 2.5, n), 0, 8).astype(int)]
+    return Rows(label=label, prediction=(score >= 0.5).astype(np.int8), score=score)
+
+
+def extreme_classes(seed, n=90):
+    """The same of three classes: one score is at an end, the others have the rest."""
+    rng = np.random.default_rng(seed)
+    label = rng.integers(0, 3, n)
+    first = EDGES[rng.integers(0, 9, n)]
+    score = np.column_stack([first, (1 - first) * 5e-324, 1 - first])
+    score = rng.permuted(score, axis=1)
+    return Rows(label=label, prediction=score.argmax(axis=1), score=score, classes=3)
 
 
 def multiclass(seed, n=90, classes=4):
@@ -145,8 +168,15 @@ SAMPLES = {
         binary(3, n=400, prevalence=0.04),
         binary(4, decimals=8),
         binary(5, n=300, decimals=2),
+        extreme(6),
+        extreme(7, n=400),
     ],
-    Task.MULTICLASS: [multiclass(1), multiclass(2, classes=3), multiclass(3, n=200, classes=5)],
+    Task.MULTICLASS: [
+        multiclass(1),
+        multiclass(2, classes=3),
+        multiclass(3, n=200, classes=5),
+        extreme_classes(4),
+    ],
     Task.REGRESSION: [regression(1), regression(2, n=2), regression(3, n=71)],
 }
 CASES = [
@@ -171,6 +201,19 @@ def test_value_is_that_of_the_library(name, rows):
     expected = TRUTH[name](rows, np.ones(len(rows)))
     assert measure(name, rows, beta=BETA).value == pytest.approx(expected, rel=1e-9, abs=1e-12)
     assert sklearn_value(name, rows, beta=BETA) == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize(("name", "rows"), CASES)
+def test_rows_that_stand_for_several_count_as_often(name, rows):
+    weight = np.random.default_rng(1).integers(1, 5, len(rows))
+    every = replace(rows, weight=weight)
+    found = measure(name, every, beta=BETA).value
+    if name in ROUGH:
+        # No weights in the library's function, or other ones: a quantile between two values.
+        expected = measure(name, every.written_out(), beta=BETA).value
+    else:
+        expected = TRUTH[name](rows, weight.astype(float))
+    assert found == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
 @pytest.mark.parametrize("average", ["macro", "weighted"])
