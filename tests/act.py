@@ -70,22 +70,21 @@ def run_act(program, repository, actions, *options, event=None, python=None):
     """Run a repository's workflow on an event: its name and payload, of a pull request unless said.
 
     `actions` are the folders in which to find what the workflow uses, `options` more of act's own,
-    `python` the folder of the one that our stand-in for setup-python sets up. What is kept with our
-    stand-in for upload-artifact is beside the repository, as is act's log.
+    `python` the folder of the Python that is there. What is kept with our stand-in for
+    upload-artifact is beside the repository, as is act's log.
     """
     place = repository.parent
     kept, log = place / "kept", place / "act.log"
     kept.mkdir()
     with log.open("wb") as output:
-        act = start_act(
-            program, repository, actions, *options, event=event, python=python, to=output
-        )
+        given = (program, repository, actions, *options)
+        act = start_act(*given, event=event, python=python, to=output)
         listened = watch(act, str(place))
     lines = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
     return Job(act.returncode, lines, kept, listened, started_by(str(place)))
 
 
-def start_act(program, repository, actions, *options, event, python, to):
+def start_act(program, repository, actions, *options, to, event=None, python=None):
     """Start act in a process group of its own, so that it can be told to stop, and return it."""
     place = repository.parent
     name, payload = event or pull_request(repository)
@@ -102,6 +101,8 @@ def start_act(program, repository, actions, *options, event, python, to):
         *options,
     ]
     environment = os.environ | {MARK: str(place)}
+    if python:
+        environment["PATH"] = f"{python}{os.pathsep}{environment['PATH']}"
     return subprocess.Popen(
         command, cwd=repository, env=environment, stdout=to, start_new_session=True
     )

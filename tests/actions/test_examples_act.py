@@ -1,15 +1,19 @@
 """Every workflow in workflows-examples, run for real by act: once green, and red where it must be."""
 
+import hashlib
 import json
+import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
 import yaml
 
-from tests.act import run_act
+from gates.report import load
+from tests.act import run_act, start_act, started_by
 from tests.actions.test_quickstart_act import (
     CHECKOUT,
     KEEP,
@@ -68,8 +72,13 @@ ONE_BY_ONE = {
     },
 }
 
+# The workflows that a pull request from a fork needs: one after the other.
+PULL, COMMENT = "pull-request.yml", "comment.yml"
+
 # Which workflow, how many predictions are wrong, and what else is the matter.
 JOBS = {
+    "pull": (PULL, 40, ""),
+    "pull, lax": (PULL, 240, "lax"),
     "queue": ("merge-queue.yml", 40, ""),
     "queue, blocked": ("merge-queue.yml", 240, ""),
     "queue, no predictions": ("merge-queue.yml", 40, "broken"),
@@ -81,6 +90,18 @@ JOBS = {
     "one by one": (None, 40, ""),
     "one by one, blocked": (None, 240, ""),
 }
+# What a comment follows: the run, whether its report was edited on the way, and how often it is said.
+COMMENTS = {
+    "comment": ("pull", False, 2),
+    "comment, lax": ("pull, lax", False, 1),
+    "comment, forged": ("pull, lax", True, 1),
+}
+
+WITH_MODEL = """#!/usr/bin/env bash
+mkdir -p out
+printf 'the model' > out/model.onnx
+exec cp prepared.csv out/candidate.csv
+"""
 
 pytestmark = [
     pytest.mark.slow,
@@ -107,9 +128,20 @@ def prepare(folder, example, wrong, matter):
             config.read_text("utf-8").replace("task: binary", f"task: binary\n    {paths}")
         )
         git(folder, "commit", "-qam", "paths")
+    if example == "push-main.yml":
+        # The model itself is kept as well, for the deploy.
+        (folder / "predict.sh").write_text(WITH_MODEL, "utf-8")
+        config = folder / "model-gates.yml"
+        named = "{predictions: out/candidate.csv, artifact: out/model.onnx}"
+        text = config.read_text("utf-8").replace("{predictions: out/candidate.csv}", named)
+        config.write_text(text, "utf-8")
+        git(folder, "commit", "-qam", "artifact")
     base = git(folder, "rev-parse", "HEAD")
     if matter == "broken":
         (folder / "predict.sh").write_text("#!/usr/bin/env bash\nexit 1\n")
+    if matter == "lax":
+        config = folder / "model-gates.yml"
+        config.write_text(config.read_text("utf-8").replace("max_drop: 0.02", "max_drop: 0.9"))
     changed = folder / ("models/churn/train.py" if matter == "model" else "docs/index.md")
     changed.parent.mkdir(parents=True)
     changed.write_text("new\n")
@@ -130,14 +162,78 @@ def prepare(folder, example, wrong, matter):
     return "pull_request", {"pull_request": {"number": 17, **refs}}
 
 
+def forged(report):
+    """Return a report in which everything that is not a number says that all is well."""
+    text = report.read_text("utf-8")
+    for wrong, right in (
+        ("fail", "pass"),
+        ('"block"', '"none"'),
+        ('"blocked": true', '"blocked": false'),
+    ):
+        text = text.replace(wrong, right)
+    return text
+
+
+@pytest.fixture(scope="module")
+def commented(real, suite, prepared, ran, tmp_path_factory):
+    """Let the privileged half follow the runs; return what act said of each, and its GitHub."""
+    act = real("act")
+    actions = {
+        SUITE: suite,
+        TAKE: STUBS / "download-artifact",
+    }
+    with ExitStack() as stack, ThreadPoolExecutor(3) as pool:
+
+        def run(name):
+            followed, edited, times = COMMENTS[name]
+            repository, given = ran[followed][0].kept.parent / "repository", None
+            head, base = (git(repository, "rev-parse", ref) for ref in ("HEAD", "HEAD~1"))
+            pull = {"head": head, "state": "open", "from": "fork:candidate"}
+            github = stack.enter_context(
+                FakeGitHub(pulls={17: pull}, branches={"main": base}).serve()
+            )
+            for sha in (head, base):
+                config = git(repository, "show", f"{sha}:model-gates.yml")
+                github.files[sha, "model-gates.yml"] = f"{config}\n".encode()
+            jobs = []
+            for attempt in range(1, times + 1):
+                place = tmp_path_factory.mktemp("job")
+                given = place / "given/model-gates-report"
+                given.mkdir(parents=True)
+                kept = ran[followed][0].kept / "model-gates-report/report.json"
+                text = forged(kept) if edited else kept.read_text("utf-8")
+                (given / "report.json").write_text(text, "utf-8")
+                # Nothing is checked out: what is there has nothing but the workflow.
+                folder = place / "repository"
+                make_repository(folder, (EXAMPLES / COMMENT).read_text("utf-8"), 40)
+                run = {
+                    "id": 4242,
+                    "run_attempt": attempt,
+                    "event": "pull_request",
+                    "head_sha": head,
+                }
+                fork = {"head_branch": "candidate", "head_repository": {"owner": {"login": "fork"}}}
+                environ = {
+                    "GITHUB_API_URL": github.url,
+                    "GITHUB_REPOSITORY": "acme/credit",
+                    "STUB_RUN": "4242",
+                    "STUB_GIVEN": str(given.parent),
+                }
+                options = [text for pair in environ.items() for text in ("--env", "=".join(pair))]
+                options += ["--secret", f"GITHUB_TOKEN={TOKEN}"]
+                event = ("workflow_run", {"workflow_run": run | fork})
+                jobs.append(run_act(act, folder, actions, *options, event=event, python=prepared))
+            return jobs, github
+
+        yield dict(zip(COMMENTS, pool.map(run, COMMENTS), strict=True))
+
+
 @pytest.fixture(scope="module")
 def ran(real, suite, prepared, tmp_path_factory):
     """Run the jobs; return by name what act said of each, and its GitHub."""
     act = real("act")
-    subs = ("performance", "report", "register-baseline")
     actions = {
         SUITE: suite,
-        **{f"model-gates/model-gates/actions/{name}@{PINNED}": suite for name in subs},
         SETUP_PYTHON: STUBS / "setup-python",
         KEEP: STUBS / "upload-artifact",
         TAKE: STUBS / "download-artifact",
@@ -165,6 +261,8 @@ def report_of(job, name="model-gates-report"):
 @pytest.mark.parametrize(
     ("name", "results"),
     [
+        ("pull", {"gates": "success", "required": "success"}),
+        ("pull, lax", {"gates": "failure", "required": "failure"}),
         ("queue", {"gates": "success", "required": "success"}),
         ("queue, blocked", {"gates": "failure", "required": "failure"}),
         ("queue, no predictions", {"gates": "failure", "required": "failure"}),
@@ -246,6 +344,40 @@ def test_one_gate_is_judged_and_reported_from_where_nothing_is_checked_out(
     assert any("## " in text and "Model gate" in text for text in said)
 
 
+def test_the_run_on_main_leaves_what_a_deploy_asks_for(ran):
+    job, _ = ran["main"]
+    evidence = json.loads((job.kept / "model-gates-report/evidence.json").read_bytes())
+    digest = hashlib.sha256((job.kept / "model/model.onnx").read_bytes()).hexdigest()
+    assert digest in [subject["digest"].get("sha256") for subject in evidence["subject"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "headline", "told"),
+    [
+        ("comment", "## ✅ Model gate: `churn` passes all 2 checks", ""),
+        (
+            "comment, lax",
+            "## ❌ Model gate: `churn` is blocked",
+            "0.02 → 0.9 proposed, not applied",
+        ),
+        (
+            "comment, forged",
+            "## ❌ Model gate: `churn` is blocked",
+            "0.02 → 0.9 proposed, not applied",
+        ),
+    ],
+)
+def test_a_fork_gets_one_comment_by_the_rules_of_the_base(commented, name, headline, told):
+    jobs, github = commented[name]
+    said = [line.get("msg", "") for job in jobs for line in job.lines]
+    assert [job.verdict() for job in jobs] == ["success"] * COMMENTS[name][2], said
+    assert [job.left for job in jobs] == [[]] * len(jobs)
+    (body,) = github.bodies(17)
+    assert any(line.startswith(headline) for line in body.splitlines())
+    assert told in body
+    assert TOKEN not in str([job.lines for job in jobs]) + body
+
+
 @pytest.mark.parametrize("name", JOBS)
 def test_nothing_is_left_running_and_the_token_is_nowhere(ran, name):
     job, _ = ran[name]
@@ -253,8 +385,46 @@ def test_nothing_is_left_running_and_the_token_is_nowhere(ran, name):
     assert TOKEN not in str(job.lines)
 
 
+def test_a_job_that_is_cancelled_leaves_nothing(real, suite, prepared, tmp_path):
+    """As the runner does it: SIGINT, then SIGTERM; while the gates are at work."""
+    folder, log = tmp_path / "repository", tmp_path / "act.log"
+    make_repository(folder, (EXAMPLES / PULL).read_text("utf-8"), 40)
+    (tmp_path / "kept").mkdir()
+    actions = {SUITE: suite, SETUP_PYTHON: STUBS / "setup-python", KEEP: STUBS / "upload-artifact"}
+    with log.open("wb") as output:
+        act = start_act(real("act"), folder, actions, python=prepared, to=output)
+        try:
+            wait_for(lambda: judging(tmp_path))
+            for told in (signal.SIGINT, signal.SIGTERM):
+                act.send_signal(told)
+                with suppress(subprocess.TimeoutExpired):
+                    act.wait(10)
+        finally:
+            act.kill()
+            act.wait()
+    wait_for(lambda: started_by(tmp_path) == [])
+    # Its workspace is gone by now; what was kept, was kept whole.
+    for path in (tmp_path / "kept").rglob("report.json"):
+        assert load(path.read_bytes())
+
+
+def wait_for(condition, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "this did not come true in time"
+        time.sleep(0.05)
+
+
+def judging(place):
+    """Return whether Model Gates is at work in a run."""
+    for process in started_by(place):
+        with suppress(OSError):
+            if b"\0-m\0gates\0run\0" in (process / "cmdline").read_bytes():
+                return True
+    return False
+
+
 def test_every_example_of_ours_is_run_here_or_in_the_quickstart():
     here = {example for example, _, _ in JOBS.values() if example}
-    elsewhere = {"quickstart.yml", "gitlab-ci.yml"}
-    missing = {path.name for path in EXAMPLES.glob("*.yml")} - here - elsewhere
-    assert missing <= {"pull-request.yml", "comment.yml", "deploy.yml"}
+    elsewhere = {"quickstart.yml", "deploy.yml", COMMENT, "gitlab-ci.yml"}
+    assert {path.name for path in EXAMPLES.glob("*.yml")} == here | elsewhere
