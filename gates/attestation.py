@@ -316,7 +316,9 @@ def _outcome(check: Check) -> str:
 def _result(report: Report, counts: Counts) -> Literal["PASSED", "WARNED", "FAILED"]:
     if report.blocked or report.verdict is None or counts.failed:
         return "FAILED"
-    return "WARNED" if counts.warned or counts.skipped else "PASSED"
+    # A run in which nothing had changed has passed nothing, either.
+    whole = counts.passed and not (counts.warned or counts.skipped)
+    return "PASSED" if whole else "WARNED"
 
 
 def _failure(report: Report) -> Failure | None:

@@ -75,6 +75,8 @@ def test_where_none_changed_nothing_is_blocked_and_nothing_has_passed(monorepo):
     assert report["selection"]["left_out"] == ["north", "south"]
     assert "no model has changed since" in outcome.stdout
     assert "pass" not in outcome.stdout
+    evidence = json.loads((outcome.out / "evidence.json").read_bytes())
+    assert evidence["predicate"]["result"] == "WARNED"
     told = monorepo.call("report", str(outcome.out / "report.json"), "--to", "junit").stdout
     assert "<skipped>no model was judged</skipped>" in told
 

@@ -99,6 +99,7 @@ LIGHT = [
     ["baseline", "register", "--help"],
     ["validate"],
     ["extras"],
+    ["init", "--github"],
     ["schema"],
     ["schema", "--check"],
     ["report", "--help"],

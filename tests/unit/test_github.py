@@ -24,6 +24,7 @@ from gates.github.context import (
     git_info,
     in_actions,
     job,
+    on_default_branch,
     origin,
     proposal,
 )
@@ -566,3 +567,29 @@ def test_a_property_can_not_end_and_comes_back(text):
     for code, character in {"%3A": ":", "%2C": ",", "%0A": "\n", "%0D": "\r", "%25": "%"}.items():
         escaped = escaped.replace(code, character)
     assert escaped == text
+
+
+MAIN = {"repository": {"default_branch": "main"}}
+
+
+@pytest.mark.parametrize(
+    ("name", "ref", "event", "there"),
+    [
+        ("push", "refs/heads/main", MAIN, True),
+        ("schedule", "refs/heads/main", {}, True),
+        ("workflow_dispatch", "refs/heads/main", MAIN, True),
+        ("workflow_dispatch", "refs/heads/other", MAIN, False),
+        ("push", "refs/heads/main2", MAIN, False),
+        ("push", "refs/tags/main", MAIN, False),
+        ("push", "", MAIN, False),
+        ("pull_request", "refs/pull/7/merge", MAIN, False),
+        # The ref is the default branch's, and what is worked on need not be.
+        ("pull_request_target", "refs/heads/main", MAIN, False),
+        ("workflow_run", "refs/heads/main", MAIN, False),
+        ("issue_comment", "refs/heads/main", MAIN, False),
+        ("merge_group", "refs/heads/gh-readonly-queue/main/pr-7", MAIN, False),
+    ],
+)
+def test_what_stands_on_the_default_branch(tmp_path, name, ref, event, there):
+    environ = with_event(tmp_path, event) | {"GITHUB_EVENT_NAME": name, "GITHUB_REF": ref}
+    assert on_default_branch(environ) is there
