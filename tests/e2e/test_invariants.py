@@ -528,7 +528,7 @@ def test_unpaired_where_the_rows_are_others(project):
     outcome = project.run()
     assert outcome.code == 0
     check = outcome.checks["performance/roc_auc:max_drop"]
-    assert check["method"] == "unpaired"
+    assert check["method"] == "unpaired newcombe"
     assert check["baseline"] == paired["baseline"], "the stored number"
     assert np.diff(check["interval"]) > np.diff(paired["interval"])
     notes = outcome.report["models"][0]["notes"]

@@ -87,7 +87,11 @@ def test_every_check_carries_its_numbers(project):
     low, _ = run["performance/roc_auc:max_drop"]["interval"]
     arm = run["performance/roc_auc:max_drop"]["delta"] - low
     assert one["smallest_limit"] == pytest.approx(arm * (1 + 0.8416212 / 1.959964))
-    assert (one["basis"], one["method"], one["standing"]) == ("measured", "influence, mover", "decides")
+    assert (one["basis"], one["method"], one["standing"]) == (
+        "measured",
+        "influence, mover",
+        "decides",
+    )
     assert checks["performance/recall:max_drop@region=north"]["questions"] == 4
 
 
