@@ -77,7 +77,7 @@ def paired_ratio(
     if old is None or new is None or baseline.value <= 0.0:
         return None
     # Where nothing is known of how they are correlated they are taken not to be: too wide, if not.
-    rho = together[0] if together else 0.0
+    rho = together.correlation if together else 0.0
     even = new.answers is None and candidate.resampled is None
     # Both errors are of the same rows, so none of the two is known better.
     freedom = min(old.freedom, new.freedom)

@@ -175,12 +175,14 @@ def _ranked_change(
     The variance of the change, DeLong's, tells how far the two are correlated. On its own it is
     nothing for two models that both separate the classes, and too little for few rows.
     """
-    sides = [ranked_side(one, candidate, clusters) for one in (baseline, candidate)]
-    together = together_of(baseline, candidate, clusters)
-    if sides[0] is None or sides[1] is None or together is None:
+    known = together_of(baseline, candidate, clusters)
+    if known is None:
         return None
-    rho, freedom = together
-    limits = partial(difference, sides[0], sides[1], rho)
+    old = ranked_side(baseline, candidate, clusters, known.baseline)
+    new = ranked_side(candidate, candidate, clusters, known.candidate)
+    if old is None or new is None:
+        return None
+    limits, freedom = partial(difference, old, new, known.correlation), known.freedom
     low, high = limits(quantile(confidence, freedom))
     p = partial(p_of, limits, candidate.value - baseline.value, partial(beyond, freedom))
     return Interval(low=low, high=high, method="influence, mover", p=p)

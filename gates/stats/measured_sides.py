@@ -7,6 +7,7 @@ as many answers as it is as good as), any other those of its influence or of its
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ from gates.stats.bootstrap import own_interval
 from gates.stats.measured import size_of
 from gates.stats.score_intervals import normal_quantile
 from gates.stats.sides import Side, answers
-from gates.stats.units import Deviation, correlation, error_of, smallest
+from gates.stats.units import Deviation, Error, correlation, error_of, smallest
 
 if TYPE_CHECKING:
     from gates.stats.arrays import Floats, Numbers
@@ -55,16 +56,19 @@ def _of_ends(value: float, ends: tuple[float, float], confidence: float) -> Side
     return Side(value=value, below=(value - ends[0]) / z, above=(ends[1] - value) / z)
 
 
-def ranked_side(measured: Measured, rows: Measured, clusters: Numbers | None) -> Side | None:
+def ranked_side(
+    measured: Measured, rows: Measured, clusters: Numbers | None, error: Error | None = None
+) -> Side | None:
     """Return a value of ranks with its limits; None where a class is too small.
 
-    `rows` is what was measured of these rows in full: of a stored baseline there is less.
+    `rows` is what was measured of these rows in full: of a stored baseline there is less. `error`
+    is that of the value, where somebody worked it out already.
     """
     if measured.influence is None or rows.trials is None:
         return None
     if rows.strata is not None and smallest(rows.strata, rows.weight) < FEW_OF_A_CLASS:
         return None
-    error = error_of(deviation_of(rows, measured.influence, clusters))
+    error = error or error_of(deviation_of(rows, measured.influence, clusters))
     if error is None:
         return None
     least = rows.trials / _design_effect(rows, clusters)
@@ -73,20 +77,42 @@ def ranked_side(measured: Measured, rows: Measured, clusters: Numbers | None) ->
     return Side(value=measured.value, below=arm, above=arm, freedom=error.freedom, answers=size)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Together:
+    """The errors of two models' values and of their change, on the same rows."""
+
+    baseline: Error
+    candidate: Error
+    change: Error
+
+    @property
+    def correlation(self) -> float:
+        """Return how far the two values are correlated."""
+        return correlation(self.baseline.variance, self.candidate.variance, self.change.variance)
+
+    @property
+    def freedom(self) -> float:
+        """Return the fewest degrees of freedom among them."""
+        return min(one.freedom for one in (self.baseline, self.candidate, self.change))
+
+
 def together_of(
     baseline: Measured, candidate: Measured, clusters: Numbers | None
-) -> tuple[float, float] | None:
-    """Return the correlation of two models' values, and the fewest degrees of freedom in it."""
+) -> Together | None:
+    """Return the errors of two models on the same rows; None where there are none to be had."""
     if baseline.influence is None or candidate.influence is None:
         return None
-    both = baseline.influence, candidate.influence
-    found = [
-        error_of(deviation_of(candidate, moved, clusters)) for moved in (*both, both[1] - both[0])
-    ]
-    errors = [one for one in found if one is not None]
-    if len(errors) < len(found):
+    old, new, change = (
+        error_of(deviation_of(candidate, moved, clusters))
+        for moved in (
+            baseline.influence,
+            candidate.influence,
+            candidate.influence - baseline.influence,
+        )
+    )
+    if old is None or new is None or change is None:
         return None
-    return correlation(*(e.variance for e in errors)), min(e.freedom for e in errors)
+    return Together(baseline=old, candidate=new, change=change)
 
 
 def deviation_of(measured: Measured, influence: Floats, clusters: Numbers | None) -> Deviation:

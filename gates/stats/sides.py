@@ -48,7 +48,7 @@ def answers(value: float, variance: float, least: float) -> float:
     A variance that rests on few rows is too small more often than not, and nothing where none of
     them is out of order. So one answer more is taken, of the variance that the share of `least`
     answers would have, and weighed against the errors (or, if fewer, the successes) that were
-    seen; and the larger of the two variances counts. Chosen by simulation (benchmarks/coverage.py).
+    seen; and the larger of the two variances counts. Chosen by simulation (benchmarks/ranks.py).
     """
     spread = max(0.0, value * (1.0 - value))
     found = variance / spread if spread else 0.0

@@ -125,6 +125,7 @@ def ran(real, tmp_path_factory):
     act, suite = real("act"), tmp_path_factory.mktemp("suite")
     shutil.copytree(ROOT / "actions/verify-evidence", suite / "actions/verify-evidence")
     write_program(suite / "actions/install.sh", INSTALL)
+    shutil.copy(ROOT / "actions/fence.sh", suite / "actions/fence.sh")
     programs = tmp_path_factory.mktemp("programs")
     write_program(programs / "gh", GH)
     actions = {

@@ -4,7 +4,7 @@ Small classes, areas near 1, ratios, clusters of unequal size, few rows. An inte
 the truth passes what should not pass, or the other way round; either may happen once in 40 samples.
 Bounds are three standard errors of a simulated share; every seed is fixed. Settings in which an
 interval is known to be worse than it says have the share that it has, so that it gets no worse
-(docs/statistics.md lists them; `python -m benchmarks.coverage --what ranks` prints a grid).
+(docs/statistics.md lists them; `python -m benchmarks.ranks` prints a grid).
 """
 
 import math
