@@ -26,7 +26,7 @@ from tests.actions.test_quickstart_act import (
 from tests.fake_github import FakeGitHub
 
 EXAMPLES = ROOT / "workflows-examples"
-TAKE = "actions/download-artifact@d3f86a106a0bac45b974a628896c90dbdf5c8093"
+TAKE = "actions/download-artifact@3e5f45b2cfb9172054b4087a40e8e0b5a5461e7c"
 PINNED = SUITE.partition("@")[2]
 TOKEN = "ghs_not-a-real-one"  # noqa: S105
 
