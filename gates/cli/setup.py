@@ -117,9 +117,6 @@ def init(
     ] = False,
 ) -> None:
     """Write a commented starter configuration from a predictions file, or the workflows."""
-    from gates.atomic import write_atomic
-    from gates.starter import starter
-
     if github:
         from gates.cli.github import write_workflows
 
@@ -132,6 +129,9 @@ def init(
         raise ConfigError(
             "the file is there already", where=str(config), hint="Name another with `--config`."
         )
+    from gates.atomic import write_atomic
+    from gates.starter import starter
+
     text = starter(predictions, evaluation, model=model, beside=config.parent)
     write_atomic(config, text.encode())
     # What is printed can be pasted, whatever the files are called.
