@@ -130,8 +130,8 @@ class Measured:
     `influence` (entries,) has mean zero over the rows; it is None where there is no slope. Where
     the slope is not what to go by, `resampled` says how the value comes of resampled rows. `unit`
     is the most that one row moves the influence by being got right rather than wrong, for metrics
-    that count rows. `strata` are the classes whose rows are centred separately, one degree of
-    freedom each (AUC). `trials` is for a value between 0 and 1 that is no count: how many
+    that count rows. `strata` tells which rows are centred apart from the others, one degree of
+    freedom for either (AUC). `trials` is for a value between 0 and 1 that is no count: how many
     yes-or-no answers its rows are taken to be worth while they do not tell (see `sides.answers`).
     `weight` is that of the rows it was measured on.
     """
@@ -140,7 +140,7 @@ class Measured:
     influence: Floats | None
     rate: Rate | None = None
     unit: float | None = None
-    strata: Numbers | None = None
+    strata: Bools | None = None
     trials: float | None = None
     weight: Counts | None = None
     resampled: Resampled | None = None

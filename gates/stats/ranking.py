@@ -42,7 +42,7 @@ def roc_auc(rows: Rows) -> Measured:
     return Measured(
         value=area.value,
         influence=area.influence,
-        strata=(rows.label == 1).astype(np.int8),
+        strata=rows.label == 1,
         trials=area.trials,
         weight=rows.weight,
     )
@@ -76,7 +76,7 @@ def average_precision(rows: Rows) -> Measured:
     return Measured(
         value=value,
         influence=steps.placed(own),
-        strata=(rows.label == 1).astype(np.int8),
+        strata=rows.label == 1,
         # As of a share of the positives (Boyd, Eng & Page 2013).
         trials=float(positives),
         weight=rows.weight,
