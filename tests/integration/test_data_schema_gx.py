@@ -112,7 +112,12 @@ def judge():
         policy = SimpleNamespace(confidence=0.95, mode=default, on_inconclusive=OnInconclusive.WARN)
         engine = SimpleNamespace(open=lambda path: tables[path.name])
         evidence = SimpleNamespace(
-            root=root, evaluation=table, engine=engine, record=record, policy=policy
+            root=root,
+            policy_root=None,
+            evaluation=table,
+            engine=engine,
+            record=record,
+            policy=policy,
         )
         return settle(options.judge(evidence))
 
