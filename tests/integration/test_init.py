@@ -103,8 +103,10 @@ def test_what_init_writes_runs_green_by_the_commands_it_prints(tmp_path, name):
     assert model["task"] == task
     assert tuple(gate["gate"] for gate in model["gates"]) == wanted
     checks = [check for gate in model["gates"] for check in gate["checks"]]
-    undecided = [check["id"] for check in checks if check["verdict"] != "pass"]
-    assert undecided == []
+    undecided = [check for check in checks if check["verdict"] != "pass"]
+    # Groups of a few rows stay a question, whatever the limits are.
+    assert {check["metric"] for check in undecided} <= {"group_size"}
+    assert {check["verdict"] for check in undecided} <= {"inconclusive"}
 
 
 def test_the_proposed_limits_decide_between_two_real_models(tmp_path):
