@@ -12,6 +12,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import yaml
 
 from gates.attestation import read
 from tests.act import run_act
@@ -201,12 +202,38 @@ def test_a_commit_that_no_run_let_through_is_refused(ran, name):
     job, (_, text, code) = ran[name], COMMITS[name]
     assert (job.returncode, job.result("judged")) == (1, "failure")
     assert f"exit status {code}" in said(job, "judged")
-    # Of a step that ends at once act now and then loses what it printed, and never its end.
+    # Of a step that ends at once act now and then loses what it printed, and never its end; what
+    # it prints is held by the next test, of the same script.
     told = job.commands("judged")
     assert {command for command, _ in told} <= {"error"}
     assert all(text in line for _, line in told)
     assert not (job.kept / "deployed").exists()
     assert list(job.kept.parent.rglob("pwned")) == []
+
+
+@pytest.mark.parametrize("name", COMMITS)
+def test_why_a_commit_is_refused_is_one_command_that_nothing_breaks_out_of(tmp_path, name):
+    commit, text, code = COMMITS[name]
+    steps = yaml.safe_load(DEPLOY.read_text("utf-8"))["jobs"]["deploy"]["steps"]
+    (script,) = (step["run"] for step in steps if step.get("id") == "judged")
+    write_program(tmp_path / "bin/gh", GH)
+    output = tmp_path / "output"
+    given = {"COMMIT": commit, "GH_TOKEN": "x", "GITHUB_REPOSITORY": "acme/credit"}
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
+        cwd=tmp_path,
+        env=given | {"GITHUB_OUTPUT": str(output), "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code
+    (line,) = done.stdout.splitlines()
+    assert line.startswith("::error::")
+    assert text in line
+    assert not output.exists()
+    assert not (tmp_path / "pwned").exists()
 
 
 @pytest.mark.parametrize("name", JOBS)
