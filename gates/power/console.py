@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import io
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gates.power.answer import CheckPower, ModelPower, PowerReport, Standing
 from gates.power.table import HEADS, LEGEND, WORDS, cells, counted, ordered, reasons, summary, to_do
 from reporters.render.escape import Name, Said, plain
+from reporters.render.terminal import printed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,20 +26,10 @@ _STYLES = {
 
 def render(report: PowerReport, *, width: int = 100, color: bool = False) -> str:
     """Return the answer as lines of at most `width` columns, with ANSI colours if asked."""
-    from rich.console import Console
+    return printed(partial(_write, report=report), width=width, color=color)
 
-    sink = io.StringIO()
-    console = Console(
-        file=sink,
-        width=width,
-        force_terminal=color,
-        color_system="standard" if color else None,
-        no_color=not color,
-        markup=False,
-        emoji=False,
-        highlight=False,
-        legacy_windows=False,
-    )
+
+def _write(console: Console, report: PowerReport) -> None:
     standing = Standing.CANNOT if report.undecided else Standing.DECIDES
     symbol, _ = WORDS[standing]
     console.print(_text((f"{symbol} ", *summary(report)), _STYLES[standing]))
@@ -48,7 +39,6 @@ def render(report: PowerReport, *, width: int = 100, color: bool = False) -> str
     if any(check.smallest_margin is not None for check in report.checks):
         console.print()
         console.print(_text((LEGEND,), "dim"))
-    return "\n".join(line.rstrip() for line in sink.getvalue().splitlines()) + "\n"
 
 
 def _model(console: Console, model: ModelPower) -> None:

@@ -6,7 +6,7 @@ control sequences and never read as markup.
 
 from __future__ import annotations
 
-import io
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gates.report import ErrorInfo, GateResult, ModelReport, Report, Selection
@@ -15,6 +15,7 @@ from reporters.render.escape import Name, Said, plain
 from reporters.render.figures import DASH
 from reporters.render.headline import CLAIMED, headline, not_run
 from reporters.render.rows import Row, confidences, open_rows
+from reporters.render.terminal import printed
 from reporters.render.words import Tone
 
 if TYPE_CHECKING:
@@ -37,22 +38,7 @@ _SYMBOLS = {
 
 def render(report: Report, *, width: int = 100, color: bool = False) -> str:
     """Return the report as lines of at most `width` columns, with ANSI colours if asked."""
-    from rich.console import Console
-
-    sink = io.StringIO()
-    console = Console(
-        file=sink,
-        width=width,
-        force_terminal=color,
-        color_system="standard" if color else None,
-        no_color=not color,
-        markup=False,
-        emoji=False,
-        highlight=False,
-        legacy_windows=False,
-    )
-    _write(console, report)
-    return "\n".join(line.rstrip() for line in sink.getvalue().splitlines()) + "\n"
+    return printed(partial(_write, report=report), width=width, color=color)
 
 
 def _write(console: Console, report: Report) -> None:
