@@ -39,7 +39,7 @@ def base_commit(
             where="--policy base",
             hint="Name it, such as `--base origin/main`.",
         )
-    from gates.policy.base import commit_named, commit_of, located
+    from gates.policy.base_commit import commit_named, commit_of, located
 
     repository, _ = located(config)
     if base is not None:
@@ -54,6 +54,6 @@ def rules_of(config: Path, commit: str | None, folder: Path, today: date) -> Rul
         from gates.policy.rules import of_folder
 
         return of_folder(config, on=today)[0]
-    from gates.policy.base import rules_of_base
+    from gates.policy.base_commit import rules_of_base
 
     return rules_of_base(config, commit, folder, on=today)

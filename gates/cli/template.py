@@ -39,7 +39,7 @@ def override(environ: Mapping[str, str], path: Path) -> str | None:
     change = proposal(environ)
     if change is None:
         return _text(path)
-    from gates.policy.base import commit_of, located
+    from gates.policy.base_commit import commit_of, located
 
     repository, inside = located(path)
     found = repository.entries(commit_of(repository, change), [inside])

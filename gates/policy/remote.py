@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from gates.config import Config
 from gates.errors import ConfigError, EnvironmentFault
 from gates.github.repository import Repository
-from gates.policy.base import BOOTSTRAP, bootstrapped, suites_of
+from gates.policy.base_commit import BOOTSTRAP, bootstrapped, suites_of
 from gates.policy.changes import few
 from gates.policy.proposed import Proposed, proposed
 from gates.policy.rules import Rules, of_folder
