@@ -47,8 +47,12 @@ class Store(Protocol):
         """Begin a journal with its first line, and put the one before away."""
         ...
 
-    def append(self, line: bytes, token: int) -> None:
-        """Add a line, durably; raises Fenced when `token` is no longer the holder's."""
+    def append(self, line: bytes, token: int) -> bool:
+        """Add a line, durably; raises Fenced when `token` is no longer the holder's.
+
+        Returns False, and adds nothing, when it does not follow from the last (`chain.follows`):
+        somebody else was faster. What a crash left behind the last line is dropped.
+        """
         ...
 
     def lease(self) -> Lease | None:
