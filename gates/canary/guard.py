@@ -143,6 +143,8 @@ _MODULES: Final = (
             "file_store",
             "guard",
             "haproxy",
+            "haproxy_counts",
+            "haproxy_socket",
             "sight",
             "site",
         )

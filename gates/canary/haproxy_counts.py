@@ -1,0 +1,102 @@
+"""What HAProxy counted since its worker began: answers, errors, and how long each took.
+
+Its own `rtime` is a mean of the last 1,024 requests, and a log can lose lines. So the generated
+configuration has it count every answer in a table whose key is the time it took, rounded down to
+`BITS` binary digits; a table only ever counts up, whoever reads it, and however often.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Final
+
+from gates.canary.counters import Arm, Counters, bucket
+from gates.canary.haproxy_socket import ask
+from gates.errors import EnvironmentFault
+
+# A key keeps this many binary digits: its time is right to 1/128 or better.
+BITS: Final = 7
+EPOCH: Final = "proc.model_gates_epoch"
+_ENTRY: Final = re.compile(r"key=(-?\d+) .*gpc0=(\d+)")
+_ANSWERS: Final = ("hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other")
+# No answer at all: it could not be connected to; it broke off; it was given to the other side.
+_LOST: Final = ("econ", "eresp", "wredis")
+
+
+def table(backend: str, server: str) -> str:
+    """Return the name of the table with a server's latencies."""
+    return f"{backend}_{server}_us"
+
+
+def fallback(backend: str) -> str:
+    """Return the name of the backend that has the stable side alone."""
+    return f"{backend}_fallback"
+
+
+def counters(path: str, backend: str, servers: tuple[str, str], timeout: float) -> Counters:
+    """Return the counts of the stable and the canary server, in this order of `servers`.
+
+    Raises EnvironmentFault when they cannot be had, or HAProxy was reloaded in between.
+    """
+    epoch = _epoch(path, timeout)
+    rows = stat_rows(ask(path, "show stat -1 4 -1", timeout))
+    arms = [
+        Arm(
+            requests=_sum(rows, backend, server, (*_ANSWERS, *_LOST)),
+            errors=_sum(rows, backend, server, ("hrsp_5xx", *_LOST)),
+            latency=_latency(ask(path, f"show table {table(backend, server)}", timeout)),
+        )
+        for server in servers
+    ]
+    if _epoch(path, timeout) != epoch:
+        raise EnvironmentFault(
+            "HAProxy was reloaded while its counters were read", where=path, hint="Look again."
+        )
+    return Counters(epoch=epoch, stable=arms[0], canary=arms[1])
+
+
+def stat_rows(text: str) -> list[dict[str, str]]:
+    """Return the rows of `show stat` by the names in its first line."""
+    rows = list(csv.DictReader(text.lstrip("# ").splitlines()))
+    if rows and not {"pxname", "svname", "status"} <= rows[0].keys():
+        raise EnvironmentFault("HAProxy's `show stat` is not the table that it should be")
+    return rows
+
+
+def _epoch(path: str, timeout: float) -> str:
+    """Return what names this worker: its number, and when its configuration was read."""
+    info = ask(path, "show info", timeout)
+    pid = re.search(r"^Pid: (\d+)$", info, re.MULTILINE)
+    began = re.search(r"value=<([^>]*)>", ask(path, f"get var {EPOCH}", timeout))
+    if pid is None:
+        raise EnvironmentFault("HAProxy does not say which process it is", where=path)
+    return f"{pid[1]}-{began[1] if began else '?'}"
+
+
+def _sum(rows: list[dict[str, str]], backend: str, server: str, names: tuple[str, ...]) -> int:
+    """Return a sum of counts; the stable side is in the fallback, too."""
+    mine = [
+        row
+        for row in rows
+        if row["svname"] == server and row["pxname"] in (backend, fallback(backend))
+    ]
+    if not mine:
+        raise EnvironmentFault(f"HAProxy counts nothing for the server `{backend}/{server}`")
+    return sum(int(row.get(name) or 0) for row in mine for name in names)
+
+
+def _latency(text: str) -> Mapping[int, int]:
+    """Return the answers in each bucket; empty where the configuration has no such table."""
+    found: Counter[int] = Counter()
+    for key, count in _ENTRY.findall(text):
+        found[bucket(_seconds(int(key)))] += int(count)
+    return dict(sorted(found.items()))
+
+
+def _seconds(key: int) -> float:
+    """Return the middle of the times that a key stands for."""
+    width = 1 << max(0, key.bit_length() - BITS)
+    return max(0, key + width / 2) / 1e6
