@@ -20,6 +20,8 @@ REAL_COMPONENTS = {
     "check-jsonschema": ("check-jsonschema",),
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
     "cmark-gfm": ("cmark-gfm",),
+    "dockerd": ("dockerd",),
+    "haproxy": ("haproxy",),
     "unshare": ("unshare",),
     "zizmor": ("zizmor",),
 }
@@ -31,7 +33,9 @@ def find_real(component):
     """Return the path of a component's program, or None; our own environment comes first."""
     if component == NAMESPACES:
         return _namespaces()
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    # What only an administrator starts is not on everybody's path.
+    folders = [str(Path(sys.executable).parent), os.environ.get("PATH", ""), "/usr/sbin"]
+    path = os.pathsep.join(folders)
     found = (shutil.which(name, path=path) for name in REAL_COMPONENTS[component])
     return next((name for name in found if name), None)
 

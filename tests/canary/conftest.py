@@ -1,0 +1,129 @@
+"""A real engine for the session, and for each test a deployment of its own on it.
+
+```python
+@pytest.mark.requires_real("dockerd", "haproxy")
+def test_something(bench):
+    bench.serve("good")                      # the stable side
+    bench.canary("errors", share=25)
+    answers = bench.load(200)                # by side and status
+    assert answers.of("canary") == 50
+    bench.site.ensure_out()
+```
+
+`make_bench(sticky="mg", ...)` makes one with other options; see `Bench` in bench.py for the rest.
+"""
+
+import contextlib
+import itertools
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.canary import engine, images
+from tests.canary.bench import Bench, Proxy, free_port, written
+
+_NUMBERS = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def dockerd(real):
+    """Return the address of a Docker engine of our own."""
+    with engine.running(real("dockerd")) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def docker_client(dockerd):
+    """Return an API client of that engine."""
+    import docker
+
+    client = docker.APIClient(base_url=dockerd, version="auto", timeout=60)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def model_images(docker_client):
+    """Return the names of the images by model."""
+    return images.build(docker_client)
+
+
+@pytest.fixture
+def make_bench(dockerd, docker_client, model_images, real):
+    """Return a function that makes a deployment: `layout` of HAProxy, then options of Docker."""
+    made = []
+
+    def make(*, layout=(), **options):
+        made.append(_bench(dockerd, docker_client, model_images, real("haproxy"), layout, options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        _clear(one)
+
+
+@pytest.fixture
+def bench(make_bench):
+    """Return a deployment on which nothing runs yet."""
+    return make_bench()
+
+
+def _bench(address, client, names, program, layout, options):
+    from gates.canary.haproxy_config import Layout
+    from gates.canary.targets.docker import Docker
+
+    # Short, because the names of sockets are.
+    folder = Path(tempfile.mkdtemp(prefix="mgb-", dir="/tmp"))
+    (folder / "sockets").mkdir()
+    port, stable, canary = free_port(), free_port(), free_port()
+    shape = Layout(
+        **{
+            "socket": str(folder / "sockets" / "haproxy.sock"),
+            "bind": f"127.0.0.1:{port}",
+            "backend": "scores",
+            "stable": f"127.0.0.1:{stable}",
+            "canary": f"127.0.0.1:{canary}",
+            "health": "/health",
+            "timeout": 5.0,
+            "check_every": 0.5,
+            **dict(layout),
+        }
+    )
+    target = Docker.model_validate(
+        {
+            "engine": address,
+            "router": {"socket": shape.socket, "backend": shape.backend},
+            "stable": shape.stable,
+            "canary": shape.canary,
+            "health": {"path": "/health", "start": 20.0},
+            "container": {"stop": 3.0},
+            "artifact": "/model/model.json",
+            "state": str(folder / "state"),
+            **options,
+        }
+    )
+    written(shape, folder)
+    proxy = Proxy(program=program, folder=folder, port=port)
+    proxy.start()
+    name = f"scores-{next(_NUMBERS)}"
+    return Bench(
+        name=name,
+        site=target.site(name),
+        options=target,
+        layout=shape,
+        url=f"http://127.0.0.1:{port}",
+        images=names,
+        docker=client,
+        state=folder / "state",
+        proxy=proxy,
+    )
+
+
+def _clear(bench):
+    with contextlib.suppress(Exception):
+        bench.proxy.stop()
+    for one in bench.docker.containers(all=True):
+        bench.docker.remove_container(one["Id"], force=True)
+    shutil.rmtree(bench.proxy.folder, ignore_errors=True)
