@@ -4,7 +4,6 @@ import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-import boto3
 import pytest
 from moto import mock_aws
 
@@ -12,16 +11,15 @@ from gates.canary.chain import START, Record, read
 from gates.canary.faults import Fenced, Locked
 from gates.canary.s3_store import MAX_JOURNAL, S3Store
 from gates.errors import EnvironmentFault
+from tests.canary.sagemaker_cloud import session
 
 BUCKET = "rollouts"
 
 
 @pytest.fixture
-def s3(monkeypatch):
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+def s3():
     with mock_aws():
-        client = boto3.client("s3", region_name="us-east-1")
+        client = session().client("s3")
         client.create_bucket(Bucket=BUCKET)
         yield client
 
