@@ -46,7 +46,8 @@ ModelName = Annotated[
 ]
 
 
-def _whole(value: object) -> object:
+def whole(value: object) -> object:
+    """Return the version of a file: 1 as a whole number, which true and 1.0 are not."""
     # A Literal compares, and so takes true and 1.0 for 1.
     if type(value) is not int:
         raise ValueError("expected 1")
@@ -147,7 +148,7 @@ class ModelConfig(Model):
 class Config(Model):
     """A whole `model-gates.yml`."""
 
-    version: Annotated[Literal[1], BeforeValidator(_whole)]
+    version: Annotated[Literal[1], BeforeValidator(whole)]
     defaults: Defaults = Defaults()
     models: dict[ModelName, ModelConfig] = Field(min_length=1)
 

@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from gates.errors import Refused
 
-MAX_LINE: Final = 64 * 1024
 START: Final = "0" * 64
 
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 # Each bucket is this much longer than the one before: a quantile read from it is right to 1 %.
 RATIO = 1.02
@@ -92,6 +93,27 @@ class Window:
     def requests(self) -> int:
         """Return how many requests both sides answered."""
         return self.stable.requests + self.canary.requests
+
+    def as_json(self) -> dict[str, dict[str, Any]]:
+        """Return the counts as they stand in a journal."""
+        return {
+            name: {
+                "requests": arm.requests,
+                "errors": arm.errors,
+                "latency": {str(number): count for number, count in arm.latency.items()},
+            }
+            for name, arm in (("stable", self.stable), ("canary", self.canary))
+        }
+
+
+def window(found: Mapping[str, Any]) -> Window:
+    """Return the window that stands in a journal."""
+    return Window(**{name: _arm(arm) for name, arm in found.items()})
+
+
+def _arm(found: Mapping[str, Any]) -> Arm:
+    latency = {int(number): count for number, count in found["latency"].items()}
+    return Arm(requests=found["requests"], errors=found["errors"], latency=latency)
 
 
 def between(earlier: Counters, later: Counters) -> Window | None:

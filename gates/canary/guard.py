@@ -145,6 +145,8 @@ _MODULES: Final = (
             "haproxy",
             "haproxy_counts",
             "haproxy_socket",
+            "haproxy_counts",
+            "haproxy_socket",
             "sight",
             "site",
         )
@@ -164,10 +166,10 @@ def pack(path: Path) -> None:
 
 def main() -> None:
     """Guard what the settings file says, which is the first argument, until told to stop."""
-    settings: dict[str, Any] = json.loads(Path(sys.argv[1]).read_bytes())
     from gates.canary.file_store import FileStore
     from gates.canary.haproxy import Router
 
+    settings: dict[str, Any] = json.loads(Path(sys.argv[1]).read_bytes())
     folder = Path(settings["state"])
     guard = Guard(
         store=FileStore(folder=folder),

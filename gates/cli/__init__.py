@@ -12,6 +12,7 @@ import typer
 
 from gates import __version__
 from gates.cli.baseline import baseline_app
+from gates.cli.canary import canary_app
 from gates.cli.evidence import verify_evidence
 from gates.cli.github import doctor
 from gates.cli.judge import run
@@ -73,6 +74,7 @@ app.command()(init)
 app.command()(power)
 app.add_typer(baseline_app, name="baseline")
 app.command(cls=Listing)(report)
+app.add_typer(canary_app, name="canary")
 app.command()(verify_evidence)
 app.command()(schema)
 app.command()(extras)

@@ -105,11 +105,11 @@ def verify_evidence(
         workflow=workflow,
         commit=_matching("--commit", _COMMIT, commit),
         events=tuple(event or TRUSTED),
-        max_age=_age(max_age),
+        max_age=age(max_age, "--max-age"),
         rollback=rollback,
         strict=strict,
     )
-    found = _read(record)
+    found = read_record(record)
     reasons = objections(found, deploy, ctx.obj.now())
     if reasons:
         raise Refused(
@@ -144,7 +144,8 @@ def write_evidence(
     write_atomic(out / FILE, record(report, dump(report), origin=origin(environ), gates=gates))
 
 
-def _read(path: Path) -> Statement:
+def read_record(path: Path) -> Statement:
+    """Return the record in a file. Raises InputError, or Refused where it was changed."""
     from gates.attestation import MAX_BYTES, read
 
     try:
@@ -181,10 +182,11 @@ def _matching(option: str, pattern: re.Pattern[str], value: str | None) -> str |
     raise ConfigError(f"expected {_EXAMPLES[option]}", where=option)
 
 
-def _age(text: str) -> timedelta:
+def age(text: str, where: str) -> timedelta:
+    """Return the time that a text such as 12h or 7d names. Raises ConfigError."""
     match = _AGE.fullmatch(text)
     if match is None:
-        raise ConfigError("expected a number of hours or days", where="--max-age", hint="Say 7d.")
+        raise ConfigError("expected a number of hours or days", where=where, hint="Say 7d.")
     number = int(match["number"])
     return timedelta(hours=number) if match["unit"] == "h" else timedelta(days=number)
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# A terminal that is closed, and what some runners send first; `nohup` has it ignored.
+_HANG_UP = getattr(signal, "SIGHUP", None)
 
 
 class Stopped(BaseException):
@@ -20,14 +22,22 @@ class Stopped(BaseException):
 
 @dataclass(kw_only=True)
 class Stop:
-    """Whether this process was told to stop, and by which signal."""
+    """Whether this process was told to stop, and by which signal.
+
+    `once` is for what has something to bring to an end first: it is interrupted once, and told of
+    no further signal. `answered` says that it has, and that its own exit code tells the rest.
+    """
 
     signal: int | None = None
+    once: bool = False
+    answered: bool = False
 
     def listen(self) -> None:
         """Take the signals from here on, whatever a parent had arranged for them."""
         for number in _SIGNALS:
             signal.signal(number, self._told)
+        if _HANG_UP is not None and signal.getsignal(_HANG_UP) is not signal.SIG_IGN:
+            signal.signal(_HANG_UP, self._told)
 
     def check(self) -> None:
         """Raise if we were told to stop."""
@@ -36,8 +46,11 @@ class Stop:
 
     def code(self, otherwise: int) -> int:
         """Return the exit code: the signal's, as a shell counts, if we were told to stop."""
-        return otherwise if self.signal is None else 128 + self.signal
+        unasked = self.signal is None or self.answered
+        return otherwise if unasked else 128 + (self.signal or 0)
 
     def _told(self, number: int, _frame: FrameType | None) -> None:
+        if self.once and self.signal is not None:
+            return
         self.signal = number
         raise Stopped

@@ -1,0 +1,178 @@
+"""Carry a rollout out for whoever typed the command: watch it, tell of it, exit by it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+from gates.cli.judge import Format
+from gates.errors import ConfigError, EnvironmentFault
+
+if TYPE_CHECKING:
+    from gates.canary.chain import Record
+    from gates.canary.onward import How
+    from gates.canary.plan import Plan
+    from gates.canary.rollout import Ending, Rollout
+    from gates.canary.sight import Sight
+    from gates.canary.site import Lease
+    from gates.canary.state import State
+    from gates.cli.canary_hand import Opened
+
+_BUDGET = re.compile(r"(?P<number>[1-9][0-9]{0,4})(?P<unit>[smh])")
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def state_of(place: Opened) -> State:
+    """Return how far the latest rollout came. Raises Refused where its journal was changed."""
+    from gates.canary.journal import records
+    from gates.canary.state import fold
+
+    return fold(records(place.site.store))
+
+
+def sight_of(place: Opened) -> Sight | None:
+    """Return what really stands there, None where that cannot be told."""
+    with suppress(EnvironmentFault):
+        return place.site.look()
+    return None
+
+
+def show(state: State, sight: Sight | None, to: Format) -> str:
+    """Return where a rollout is, as text."""
+    from gates.canary import console, markdown
+
+    if to is Format.MARKDOWN:
+        return markdown.render(state, sight)
+    if to is Format.JSON:
+        return json.dumps(_as_json(state, sight), indent=1) + "\n"
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 100
+    return console.render(state, sight, width=width, color=sys.stdout.isatty())
+
+
+@contextmanager
+def letting_go(place: Opened, lease: Lease) -> Iterator[None]:
+    """Let a deployment go again when nothing came of taking it, and nothing was done to it."""
+    try:
+        yield
+    except BaseException:
+        with suppress(EnvironmentFault):
+            place.site.store.release(lease)
+        raise
+
+
+def until(budget: str | None) -> float | None:
+    """Return when the time of this run is up, by the monotonic clock. Raises ConfigError."""
+    if budget is None:
+        return None
+    match = _BUDGET.fullmatch(budget)
+    if match is None:
+        raise ConfigError("expected a time such as 330m", where="--budget", hint="Say 330m or 5h.")
+    return time.monotonic() + int(match["number"]) * _UNITS[match["unit"]]
+
+
+def go_on(place: Opened, how: How, reason: str, ends: float | None) -> NoReturn:
+    """Go on with a rollout that waits for a person, or whose runner died."""
+    from gates.canary import onward, take
+    from gates.canary.rollout import Cause
+    from gates.canary.state import Phase
+
+    state = state_of(place)
+    done = onward.place(how, state)
+    plan = state.plan
+    assert plan is not None  # noqa: S101  (else there is no place to go on from)
+    if plan.settings != place.digest:
+        raise ConfigError(
+            "this file is not the one that the rollout was begun with",
+            where=str(place.file),
+            hint="Put it back as it was, or `abort` and start anew with what it says now.",
+        )
+    place.world.stop.once = True
+    lease = take.go_on(place.site.store, place.holder, plan.lease, time)
+
+    def onwards(found: Rollout) -> Ending:
+        if state.phase in (Phase.ABORTING, Phase.UNCONFIRMED):
+            return found.back(Cause.REQUEST, state.why)
+        found.hand.journal.write("going", done=done, how=how, reason=reason)
+        return found.forward()
+
+    go(place, lease, plan, ends, onwards)
+
+
+def go(
+    place: Opened,
+    lease: Lease,
+    plan: Plan,
+    ends: float | None,
+    does: Callable[[Rollout], Ending],
+) -> NoReturn:
+    """Do something with a rollout while its lease is kept alive, tell of it, and exit by it."""
+    from gates.canary.pulse import Pulse
+    from gates.cli.canary_hand import rollout
+
+    try:
+        with Pulse(store=place.site.store, lease=lease) as pulse:
+            found = rollout(place, pulse, plan, _told)
+            found.until = ends
+            code = does(found).code
+    finally:
+        # What became of it has an exit code of its own, whoever told us to stop.
+        place.world.stop.answered = True
+        leave(place)
+    raise typer.Exit(code)
+
+
+def leave(place: Opened) -> None:
+    """Leave what a person reads afterwards: the table, the job's summary, and the record."""
+    from gates.atomic import write_atomic
+    from gates.canary.audit import FILE, statement
+    from gates.canary.journal import records
+    from gates.canary.state import fold
+    from gates.cli.publish import add_summary
+
+    found = records(place.site.store)
+    state, sight = fold(found), sight_of(place)
+    typer.echo(show(state, sight, Format.CONSOLE), nl=False)
+    if state.plan is not None:
+        path = place.out / FILE
+        write_atomic(path, json.dumps(statement(found), indent=1).encode() + b"\n")
+        typer.echo(f"record: {path}", err=True)
+    if place.world.environ.get("GITHUB_STEP_SUMMARY"):
+        add_summary(place.world.environ, show(state, sight, Format.MARKDOWN))
+
+
+def _told(found: tuple[Record, ...]) -> None:
+    """Say on stderr what a line of the journal says."""
+    from gates.canary.state import fold
+    from reporters.render.escape import plain
+
+    last, state = found[-1], fold(found)
+    why = last.body.get("why") or last.body.get("judgement", {}).get("reason", "")
+    line = f"{last.at}  {state.share:>3} %  {last.kind} {last.act}"
+    typer.echo(plain(f"{line}  {why}".rstrip()), err=True)
+
+
+def _as_json(state: State, sight: Sight | None) -> dict[str, object]:
+    from gates.canary.acts import told
+
+    plan = state.plan
+    return {
+        "phase": state.phase,
+        "rollout": None if plan is None else plan.rollout,
+        "share": state.share,
+        "why": state.why,
+        "next": None if state.following is None else str(state.following),
+        "plan": None if plan is None else plan.as_json(),
+        "sight": None if sight is None else told(sight),
+        "story": [
+            {"at": one.at, "by": one.by, "what": one.what, "share": one.share}
+            for one in state.story
+        ],
+    }
