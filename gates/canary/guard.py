@@ -145,8 +145,6 @@ _MODULES: Final = (
             "haproxy",
             "haproxy_counts",
             "haproxy_socket",
-            "haproxy_counts",
-            "haproxy_socket",
             "sight",
             "site",
         )
