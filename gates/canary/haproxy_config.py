@@ -64,6 +64,7 @@ def _defaults(layout: Layout) -> str:
 defaults
     mode http
     log global
+    option dontlognull
     timeout connect 1s
     timeout check 1s
     timeout queue {_ms(layout.timeout)}

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -20,6 +21,7 @@ from gates.canary.haproxy_config import config
 
 ROW = {"income": 1.2, "age": 40, "debt": 0.7}
 _PATIENCE = 30
+_SERVER = Path(__file__).parent / "served" / "server.py"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +43,54 @@ class Answers:
     def bad(self):
         """Return how many users got no 200."""
         return sum(count for (_, code), count in self.counts.items() if code != 200)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Users:
+    """Whoever asks through the router: at most so often, on connections that are kept."""
+
+    layout: object
+
+    @property
+    def port(self):
+        return _port(self.layout.bind)
+
+    def load(self, count, *, threads=4, cookie=None, path="/predict", pause=0.0):
+        """Ask `count` times on `threads` connections, and return what came back."""
+        share = [count // threads + (number < count % threads) for number in range(threads)]
+        results = [Answers(counts=Counter()) for _ in share]
+        workers = [
+            threading.Thread(target=self._ask, args=(number, into, cookie, path, pause))
+            for number, into in zip(share, results, strict=True)
+        ]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join(120)
+        return Answers(
+            counts=sum((one.counts for one in results), Counter()),
+            seconds=[took for one in results for took in one.seconds],
+        )
+
+    def _ask(self, count, into, cookie, path, pause):
+        with contextlib.closing(_client(self.port)) as client:
+            for _ in range(count):
+                started = time.monotonic()
+                into.counts[self._one(client, path, cookie)] += 1
+                into.seconds.append(time.monotonic() - started)
+                time.sleep(pause)
+
+    def _one(self, client, path, cookie):
+        headers = {"Content-Type": "application/json"} | ({"Cookie": cookie} if cookie else {})
+        try:
+            client.request("POST", path, json.dumps(ROW), headers)
+            answer = client.getresponse()
+            answer.read()
+        except (OSError, http.client.HTTPException):
+            client.close()
+            return "none", 0
+        ports = {_port(self.layout.stable): "stable", _port(self.layout.canary): "canary"}
+        return ports.get(int(answer.headers.get("X-Served-At") or 0), "none"), answer.status
 
 
 @dataclass(kw_only=True)
@@ -78,18 +128,60 @@ class Proxy:
             self.process.wait(20)
 
 
+@dataclass(kw_only=True)
+class Valve:
+    """An HAProxy, and two servers without an engine: what the router's own tests need."""
+
+    layout: object
+    folder: Path
+    proxy: Proxy
+    users: Users
+    servers: dict = field(default_factory=dict)
+
+    @property
+    def router(self):
+        from gates.canary.haproxy import Router
+
+        return Router(socket=self.layout.socket, backend=self.layout.backend)
+
+    def serve(self, side, **model):
+        """Have a model answer on a side, and wait until HAProxy has seen it where it looks."""
+        address = getattr(self.layout, side)
+        path = self.folder / f"{side}.json"
+        path.write_text(json.dumps({"name": side, **model}))
+        self.servers[side] = subprocess.Popen(
+            [sys.executable, str(_SERVER)],
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "PORT": str(_port(address)), "MODEL_FILE": str(path)},
+        )
+        wait_until(lambda: _open(_port(address)), f"{side} listens")
+        if side == "stable":
+            wait_until(lambda: self.router.lanes().stable.up, "HAProxy has seen it")
+
+    def kill(self, side):
+        """End a server as a machine that fails would."""
+        server = self.servers.pop(side)
+        server.kill()
+        server.wait()
+
+    def stop(self):
+        self.proxy.stop()
+        for side in tuple(self.servers):
+            self.kill(side)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """One deployment. `images` are names by model, `docker` is an API client, `url` is the users'."""
+    """One deployment. `images` are names by model, `docker` is an API client."""
 
     name: str
     site: object
     options: object
     layout: object
-    url: str
     images: dict
     docker: object
     state: Path
+    users: Users
     proxy: Proxy
 
     @property
@@ -127,48 +219,19 @@ class Bench:
         wait_until(looked, what, seconds, lambda: seen[-1:])
         return seen[-1]
 
-    def load(self, count, *, threads=4, cookie=None, path="/predict", pause=0.0):
-        """Ask `count` times, on `threads` connections that are kept, and return what came back."""
-        share = [count // threads + (number < count % threads) for number in range(threads)]
-        results = [Answers(counts=Counter()) for _ in share]
-        workers = [
-            threading.Thread(target=self._ask, args=(number, into, cookie, path, pause))
-            for number, into in zip(share, results, strict=True)
-        ]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join(120)
-        return Answers(
-            counts=sum((one.counts for one in results), Counter()),
-            seconds=[took for one in results for took in one.seconds],
-        )
+    def load(self, count, **how):
+        """Ask `count` times, and return what came back; see `Users.load`."""
+        return self.users.load(count, **how)
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.proxy.port}"
 
     def containers(self):
         """Return the names of all containers there are, and how they are."""
         return {
             one["Names"][0].lstrip("/"): one["State"] for one in self.docker.containers(all=True)
         }
-
-    def _ask(self, count, into, cookie, path, pause):
-        with contextlib.closing(_client(self.proxy.port)) as client:
-            for _ in range(count):
-                started = time.monotonic()
-                into.counts[self._one(client, path, cookie)] += 1
-                into.seconds.append(time.monotonic() - started)
-                time.sleep(pause)
-
-    def _one(self, client, path, cookie):
-        headers = {"Content-Type": "application/json"} | ({"Cookie": cookie} if cookie else {})
-        try:
-            client.request("POST", path, json.dumps(ROW), headers)
-            answer = client.getresponse()
-            answer.read()
-        except (OSError, http.client.HTTPException):
-            client.close()
-            return "none", 0
-        ports = {_port(self.layout.stable): "stable", _port(self.layout.canary): "canary"}
-        return ports.get(int(answer.headers.get("X-Served-At") or 0), "none"), answer.status
 
 
 def written(layout, folder):

@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 
 from tests.canary import engine, images
-from tests.canary.bench import Bench, Proxy, free_port, written
+from tests.canary.bench import Bench, Proxy, Users, Valve, free_port, written
 
 _NUMBERS = itertools.count()
 
@@ -65,32 +65,59 @@ def make_bench(dockerd, docker_client, model_images, real):
 
 
 @pytest.fixture
+def make_valve(real):
+    """Return a function that makes an HAProxy before two servers that are plain processes."""
+    made = []
+
+    def make(**layout):
+        folder = Path(tempfile.mkdtemp(prefix="mgv-", dir="/tmp"))
+        shape = _layout(folder, layout)
+        proxy = _proxy(real("haproxy"), folder, shape)
+        made.append(Valve(layout=shape, folder=folder, proxy=proxy, users=Users(layout=shape)))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop()
+        shutil.rmtree(one.folder, ignore_errors=True)
+
+
+@pytest.fixture
 def bench(make_bench):
     """Return a deployment on which nothing runs yet."""
     return make_bench()
 
 
-def _bench(address, client, names, program, layout, options):
+def _layout(folder, more):
     from gates.canary.haproxy_config import Layout
+
+    (folder / "sockets").mkdir()
+    shape = {
+        "socket": str(folder / "sockets" / "haproxy.sock"),
+        "bind": f"127.0.0.1:{free_port()}",
+        "backend": "scores",
+        "stable": f"127.0.0.1:{free_port()}",
+        "canary": f"127.0.0.1:{free_port()}",
+        "health": "/health",
+        "timeout": 5.0,
+        "check_every": 0.5,
+    }
+    return Layout(**{**shape, **dict(more)})
+
+
+def _proxy(program, folder, layout):
+    written(layout, folder)
+    proxy = Proxy(program=program, folder=folder, port=int(layout.bind.rpartition(":")[2]))
+    proxy.start()
+    return proxy
+
+
+def _bench(address, client, names, program, layout, options):
     from gates.canary.targets.docker import Docker
 
     # Short, because the names of sockets are.
     folder = Path(tempfile.mkdtemp(prefix="mgb-", dir="/tmp"))
-    (folder / "sockets").mkdir()
-    port, stable, canary = free_port(), free_port(), free_port()
-    shape = Layout(
-        **{
-            "socket": str(folder / "sockets" / "haproxy.sock"),
-            "bind": f"127.0.0.1:{port}",
-            "backend": "scores",
-            "stable": f"127.0.0.1:{stable}",
-            "canary": f"127.0.0.1:{canary}",
-            "health": "/health",
-            "timeout": 5.0,
-            "check_every": 0.5,
-            **dict(layout),
-        }
-    )
+    shape = _layout(folder, layout)
     target = Docker.model_validate(
         {
             "engine": address,
@@ -104,20 +131,17 @@ def _bench(address, client, names, program, layout, options):
             **options,
         }
     )
-    written(shape, folder)
-    proxy = Proxy(program=program, folder=folder, port=port)
-    proxy.start()
     name = f"scores-{next(_NUMBERS)}"
     return Bench(
         name=name,
         site=target.site(name),
         options=target,
         layout=shape,
-        url=f"http://127.0.0.1:{port}",
         images=names,
         docker=client,
         state=folder / "state",
-        proxy=proxy,
+        users=Users(layout=shape),
+        proxy=_proxy(program, folder, shape),
     )
 
 

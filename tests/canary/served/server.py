@@ -12,8 +12,9 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
-MODEL = json.loads(open("/model/model.json", encoding="utf-8").read())  # noqa: SIM115, PTH123
+MODEL = json.loads(Path(os.environ.get("MODEL_FILE", "/model/model.json")).read_bytes())
 PORT = int(os.environ["PORT"])
 LOCK = threading.Lock()
 ASKED = [0]
