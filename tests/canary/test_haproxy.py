@@ -424,7 +424,7 @@ def test_a_latency_is_known_to_one_per_cent(took):
 
 
 LAYOUT = Layout(
-    socket="nothing.sock",
+    socket="/run/model-gates-test/haproxy.sock",
     bind="127.0.0.1:1",
     backend="scores",
     stable="127.0.0.1:2",
