@@ -22,6 +22,7 @@ REAL_COMPONENTS = {
     "cmark-gfm": ("cmark-gfm",),
     "dockerd": ("dockerd",),
     "haproxy": ("haproxy",),
+    "prometheus": ("prometheus",),
     "unshare": ("unshare",),
     "zizmor": ("zizmor",),
 }
