@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
-from gates.canary.counters import Counters, Window, between
+from gates.canary.chain import Record
+from gates.canary.counters import Counters, Window, between, from_json
 from gates.canary.judgement import Judgement
 from gates.canary.plan import Plan
 from gates.canary.sight import Sight
@@ -17,14 +18,13 @@ from gates.report import Verdict
 class Baked:
     """What a step has shown so far.
 
-    `step` is counted since its share was set, `whole` since the rollout began, `earlier` has the
-    steps before, each by itself. `gaps` is how many looks in a row brought no counts, `resets` how
-    many windows had to be thrown away.
+    `step` is counted since its share was set, `earlier` are the steps before, each by itself.
+    `gaps` is how many looks in a row brought no counts, `resets` how often some of this step's
+    were lost.
     """
 
     step: Window = field(default_factory=Window)
     earlier: tuple[Window, ...] = ()
-    whole: Window = field(default_factory=Window)
     gaps: int = 0
     resets: int = 0
 
@@ -42,29 +42,42 @@ class Tally:
     _last: Counters | None = field(default=None, init=False)
 
     def begin(self) -> None:
-        """Begin a step: what was counted before belongs to the whole alone."""
-        step, earlier = self.baked.step, self.baked.earlier
-        earlier = (*earlier, step) if step.requests else earlier
-        self.baked = Baked(whole=self.baked.whole, earlier=earlier)
+        """Begin a step: what was counted before is another one's."""
+        before = (self.baked.step,) if self.baked.step.requests else ()
+        self.baked = Baked(earlier=(*self.baked.earlier, *before))
         self._last = None
         self.count()
 
     def count(self) -> Baked:
         """Read the counters once, and add what is new."""
-        baked = self.baked
         try:
             found = self.read()
         except EnvironmentFault:
-            self.baked = replace(baked, gaps=baked.gaps + 1)
+            self.baked = replace(self.baked, gaps=self.baked.gaps + 1)
             return self.baked
         window = Window() if self._last is None else between(self._last, found)
         self._last = found
         if window is None:
-            self.baked = replace(baked, gaps=0, resets=baked.resets + 1)
+            self.baked = replace(self.baked, gaps=0, resets=self.baked.resets + 1)
         else:
-            step, whole = baked.step + window, baked.whole + window
-            self.baked = replace(baked, step=step, whole=whole, gaps=0)
+            self.baked = replace(self.baked, gaps=0, step=self.baked.step + window)
         return self.baked
+
+
+def steps(records: Iterable[Record]) -> tuple[Window, ...]:
+    """Return what a journal has of the steps that were judged, each as it was counted last.
+
+    A step that was begun anew is there twice: what users met the first time has happened.
+    """
+    found: list[Window] = []
+    latest: Window | None = None
+    for record in records:
+        if record.kind == "judged" and "step" in record.body:
+            latest = from_json(record.body["step"])
+        elif record.kind in ("intent", "going") and latest is not None:
+            found.append(latest)
+            latest = None
+    return tuple(found if latest is None else [*found, latest])
 
 
 def over(judgement: Judgement, elapsed: float, plan: Plan) -> bool:

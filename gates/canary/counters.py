@@ -106,7 +106,7 @@ class Window:
         }
 
 
-def window(found: Mapping[str, Any]) -> Window:
+def from_json(found: Mapping[str, Any]) -> Window:
     """Return the window that stands in a journal."""
     return Window(**{name: _arm(arm) for name, arm in found.items()})
 

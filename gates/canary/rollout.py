@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from gates.canary.acts import Hand, NotSo, told
 from gates.canary.bake import Judge, Tally, over
@@ -160,7 +160,8 @@ class Rollout:
             if sight.canary.health is Health.READY and now - looked < every:
                 continue
             looked = now
-            judgement = self._judged(act, self.judge(baked, act.share, sight, plan))
+            found = self.judge(baked, act.share, sight, plan)
+            judgement = self._judged(act, found, step=baked.step.as_json())
             if over(judgement, now - began, plan):
                 return judgement
 
@@ -194,9 +195,9 @@ class Rollout:
             self.hand.journal.write("drift", why=bounded(found, MAX_TEXT), **told(sight))
             raise _Held(f"somebody or something else changed the site: {found}")
 
-    def _judged(self, act: Act, judgement: Judgement) -> Judgement:
-        whole = self.tally.baked.whole.as_json()
-        self.hand.journal.write("judged", str(act), judgement=judgement.as_json(), whole=whole)
+    def _judged(self, act: Act, judgement: Judgement, **counted: Any) -> Judgement:
+        body = {"judgement": judgement.as_json(), **counted}
+        self.hand.journal.write("judged", str(act), **body)
         return judgement
 
     def _hold(self, why: str) -> Ending:

@@ -145,7 +145,8 @@ class Deployment(Model):
     @property
     def meter(self) -> Meter | None:
         """Return where the counts come from, None for the router's own."""
-        return self.metrics.chosen() if self.metrics is not None else None  # type: ignore[attr-defined]
+        block: OneOf | None = self.metrics
+        return None if block is None else block.chosen()
 
 
 class CanaryFile(Model):

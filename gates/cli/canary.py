@@ -37,6 +37,12 @@ BudgetOption = Annotated[
     str | None,
     typer.Option(help="Hold when this run has lasted so long, such as 330m: `resume` goes on."),
 ]
+GithubOption = Annotated[
+    bool,
+    typer.Option(
+        "--github", help="Write step outputs and the summary, and show it as a deployment."
+    ),
+]
 FILE, POLICY, OUT = (
     Path("model-gates.canary.yml"),
     Path("model-gates.yml"),
@@ -66,6 +72,7 @@ def start(
     config: FileOption = FILE,
     policy: PolicyOption = POLICY,
     out: OutOption = OUT,
+    github: GithubOption = False,
 ) -> None:
     """Begin a rollout: check the evidence, then go step by step."""
     from gates.canary.take import begin
@@ -73,7 +80,7 @@ def start(
     from gates.cli.canary_go import go, letting_go, until
 
     ends = until(budget)
-    place = _opened(ctx.obj, deployment, config, policy, out)
+    place = _opened(ctx.obj, deployment, config, policy, out, github=github)
     place = replace(place, settings=_changed(place, steps, bake, on_inconclusive))
     store = place.site.store
     pinned = place.site.pin(image), place.site.stable()
@@ -126,13 +133,15 @@ def resume(
     config: FileOption = FILE,
     policy: PolicyOption = POLICY,
     out: OutOption = OUT,
+    github: GithubOption = False,
 ) -> None:
     """Go on with a rollout that is held, or whose runner died: its step begins anew."""
     from gates.canary.onward import How
     from gates.cli.canary_go import go_on, until
 
     ends = until(budget)
-    go_on(_opened(ctx.obj, deployment, config, policy, out), How.RESUME, reason, ends)
+    place = _opened(ctx.obj, deployment, config, policy, out, github=github)
+    go_on(place, How.RESUME, reason, ends)
 
 
 @canary_app.command()
@@ -144,13 +153,15 @@ def advance(
     config: FileOption = FILE,
     policy: PolicyOption = POLICY,
     out: OutOption = OUT,
+    github: GithubOption = False,
 ) -> None:
     """Take the undecided step of a held rollout for passed, and go on with the next."""
     from gates.canary.onward import How
     from gates.cli.canary_go import go_on, until
 
     ends = until(budget)
-    go_on(_opened(ctx.obj, deployment, config, policy, out), How.ADVANCE, reason, ends)
+    place = _opened(ctx.obj, deployment, config, policy, out, github=github)
+    go_on(place, How.ADVANCE, reason, ends)
 
 
 @canary_app.command()
@@ -162,13 +173,15 @@ def promote(
     config: FileOption = FILE,
     policy: PolicyOption = POLICY,
     out: OutOption = OUT,
+    github: GithubOption = False,
 ) -> None:
     """Leave out the steps that are left: all of the traffic, one more look, and it serves."""
     from gates.canary.onward import How
     from gates.cli.canary_go import go_on, until
 
     ends = until(budget)
-    go_on(_opened(ctx.obj, deployment, config, policy, out), How.PROMOTE, reason, ends)
+    place = _opened(ctx.obj, deployment, config, policy, out, github=github)
+    go_on(place, How.PROMOTE, reason, ends)
 
 
 @canary_app.command()
@@ -178,6 +191,7 @@ def abort(
     reason: ReasonOption = "asked for by hand",
     config: FileOption = FILE,
     out: OutOption = OUT,
+    github: GithubOption = False,
 ) -> None:
     """Send everything to the stable side, whoever holds the rollout and wherever it is."""
     from gates.canary.faults import EXIT_ABORTED
@@ -186,7 +200,7 @@ def abort(
     from gates.canary.take import end
     from gates.cli.canary_go import go, leave, state_of
 
-    place = _opened(ctx.obj, deployment, config, POLICY, out)
+    place = _opened(ctx.obj, deployment, config, POLICY, out, github=github)
     state = state_of(place)
     if state.plan is None or state.phase in (Phase.PROMOTED, Phase.SHADOWED):
         why = state.why or "nothing was begun"
@@ -236,10 +250,12 @@ def guard(
         time.sleep(every)
 
 
-def _opened(world: World, name: str, config: Path, policy: Path, out: Path) -> Opened:
+def _opened(
+    world: World, name: str, config: Path, policy: Path, out: Path, *, github: bool = False
+) -> Opened:
     from gates.cli.canary_hand import opened
 
-    return opened(world, name, config, policy, out)
+    return replace(opened(world, name, config, policy, out), github=github)
 
 
 def _changed(

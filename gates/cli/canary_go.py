@@ -18,6 +18,7 @@ from gates.errors import ConfigError, EnvironmentFault
 
 if TYPE_CHECKING:
     from gates.canary.chain import Record
+    from gates.canary.journal import Journal
     from gates.canary.onward import How
     from gates.canary.plan import Plan
     from gates.canary.rollout import Ending, Rollout
@@ -119,8 +120,9 @@ def go(
 
     try:
         with Pulse(store=place.site.store, lease=lease) as pulse:
-            found = rollout(place, pulse, plan, _told)
+            found = rollout(place, pulse, plan)
             found.until = ends
+            found.hand.journal.told = _teller(place, found.hand.journal)
             code = does(found).code
     finally:
         # What became of it has an exit code of its own, whoever told us to stop.
@@ -136,6 +138,7 @@ def leave(place: Opened) -> None:
     from gates.canary.journal import records
     from gates.canary.state import fold
     from gates.cli.publish import add_summary
+    from gates.github.commands import write_outputs
 
     found = records(place.site.store)
     state, sight = fold(found), sight_of(place)
@@ -144,8 +147,25 @@ def leave(place: Opened) -> None:
         path = place.out / FILE
         write_atomic(path, json.dumps(statement(found), indent=1).encode() + b"\n")
         typer.echo(f"record: {path}", err=True)
-    if place.world.environ.get("GITHUB_STEP_SUMMARY"):
+    if place.github:
         add_summary(place.world.environ, show(state, sight, Format.MARKDOWN))
+        told = {"phase": state.phase, "share": str(state.share)}
+        write_outputs(place.world.environ, told)
+
+
+def _teller(place: Opened, journal: Journal) -> Callable[[tuple[Record, ...]], None]:
+    """Return what hears of every line of the journal."""
+    if not place.github:
+        return _told
+    from gates.cli.canary_mirror import mirror
+
+    shown = mirror(place.world.environ, place.name, journal)
+
+    def tell(found: tuple[Record, ...]) -> None:
+        _told(found)
+        shown(found)
+
+    return tell
 
 
 def _told(found: tuple[Record, ...]) -> None:

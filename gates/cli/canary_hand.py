@@ -12,14 +12,11 @@ from typing import TYPE_CHECKING
 from gates.errors import InputError
 
 if TYPE_CHECKING:
-    from gates.canary.bake import Baked
-    from gates.canary.chain import Record
     from gates.canary.judgement import Judgement
     from gates.canary.plan import Plan
     from gates.canary.pulse import Pulse
     from gates.canary.rollout import Rollout
     from gates.canary.settings import Deployment
-    from gates.canary.sight import Sight
     from gates.canary.site import Site
     from gates.cli import World
     from gates.cli.stop import Stop
@@ -31,7 +28,8 @@ class Opened:
     """One deployment, opened: its settings as they stand in the file, and where it runs.
 
     `policy` is the configuration of the gates, by which a replay is judged; `out` is the folder for
-    what a person may want to read afterwards.
+    what a person may want to read afterwards. `github` asks for the job's summary and outputs, and
+    for a deployment on GitHub that shows the rollout.
     """
 
     name: str
@@ -42,6 +40,7 @@ class Opened:
     policy: Path
     out: Path
     world: World
+    github: bool = False
 
     @property
     def holder(self) -> str:
@@ -73,25 +72,19 @@ def who(world: World) -> str:
     return next((world.environ[name] for name in names if world.environ.get(name)), "unknown")
 
 
-def rollout(
-    place: Opened, pulse: Pulse, plan: Plan, told: Callable[[tuple[Record, ...]], None]
-) -> Rollout:
+def rollout(place: Opened, pulse: Pulse, plan: Plan) -> Rollout:
     """Return the rollout whose lease `pulse` keeps, ready to go on from where its journal is."""
     from gates.canary.acts import Hand
-    from gates.canary.bake import Baked, Tally
-    from gates.canary.counters import Window, window
+    from gates.canary.bake import Baked, Tally, steps
     from gates.canary.journal import Journal, records
     from gates.canary.rollout import Rollout
 
     found = records(place.site.store)
-    counted = [record.body["whole"] for record in found if record.kind == "judged"]
-    whole = window(counted[-1]) if counted else Window()
     journal = Journal(
         records=found,
         store=place.site.store,
         lease=pulse.lease,
         by=who(place.world),
-        told=told,
         now=place.world.now,
     )
     hand = Hand(site=place.site, plan=plan, journal=journal, pulse=pulse)
@@ -100,23 +93,11 @@ def rollout(
     read = place.site.counters if meter is None else (lambda: meter.counters(environ))
     return Rollout(
         hand=hand,
-        tally=Tally(read=read, baked=Baked(whole=whole)),
-        judge=_judge(place),
+        tally=Tally(read=read, baked=Baked(earlier=steps(found))),
+        judge=place.settings.analysis.judge,
         replay=lambda: _replayed(place, pulse),
         hurried=lambda: place.world.stop.signal is not None,
     )
-
-
-def _judge(place: Opened) -> Callable[[Baked, int, Sight, Plan], Judgement]:
-    from gates.canary.analysis import Facts, judge
-
-    options = place.settings.analysis
-
-    def judged(baked: Baked, share: int, sight: Sight, plan: Plan) -> Judgement:
-        facts = Facts(sight=sight, pinned=plan.candidate, share=share / 100)
-        return judge(baked, facts, options, min_requests=plan.min_requests)
-
-    return judged
 
 
 def _replayed(place: Opened, pulse: Pulse) -> Judgement:

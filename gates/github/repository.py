@@ -97,6 +97,12 @@ class WorkflowToken(_Shape):
     can_approve_pull_request_reviews: bool
 
 
+class Deployment(_Shape):
+    """A deployment, as GitHub shows it: a mirror of what happens elsewhere."""
+
+    id: int
+
+
 class _Settings(_Shape):
     default_branch: str
 
@@ -227,6 +233,14 @@ class Repository:
     def create_status(self, sha: str, body: dict[str, Any]) -> None:
         """Set a commit status; the last one of a context counts."""
         self.client.post(self._path(f"statuses/{sha}"), body)
+
+    def create_deployment(self, body: dict[str, Any]) -> Deployment:
+        """Begin a deployment of a commit to an environment."""
+        return _read(Deployment, self.client.post(self._path("deployments"), body))
+
+    def deployment_status(self, deployment: int, body: dict[str, Any]) -> None:
+        """Say where a deployment stands; the last one counts."""
+        self.client.post(self._path(f"deployments/{deployment}/statuses"), body)
 
     def _path(self, rest: str) -> str:
         return f"/repos/{self.name}/{rest}"

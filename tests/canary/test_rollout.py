@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from gates.canary import take
+from gates.canary.bake import steps
 from gates.canary.confirmed import drift, unlike
 from gates.canary.faults import Fenced, Locked, Unconfirmed
 from gates.canary.file_store import FileStore
@@ -73,12 +74,19 @@ def test_everything_is_written_down_before_and_after(scene):
     assert told[-1].startswith("ended")
 
 
-def test_the_whole_is_counted_over_all_steps_and_a_step_by_itself(scene):
+def test_every_step_is_counted_by_itself_beside_the_ones_before(scene):
     scene.start()
-    first = next(baked for share, baked in scene.said if share == 5)
-    last = next(baked for share, baked in reversed(scene.said) if share == 100)
-    assert first.step == first.whole
-    assert last.whole.requests > last.step.requests > 0
+    of = dict(scene.said)
+    assert of[5].earlier == ()
+    assert of[100].earlier == (of[5].step, of[25].step)
+    assert all(baked.step.requests > 0 for baked in of.values())
+
+
+def test_who_takes_a_rollout_over_knows_what_users_met_before(scene):
+    scene.verdicts = ["pass", "pass", "inconclusive"]
+    scene.start()
+    of = dict(scene.said)
+    assert steps(records(scene.site.store)) == (of[5].step, of[25].step)
 
 
 @pytest.mark.parametrize("steps", [(0,), (0, 100), (50,), (1, 2, 3)])
