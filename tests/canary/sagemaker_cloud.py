@@ -36,6 +36,7 @@ class Cloud:
     refuse_updates: bool = False
     killed_after: int | None = None
     busy: int = 0
+    pending: dict | None = None
     moved: datetime = field(default_factory=lambda: datetime(2026, 11, 26, 12, 0, tzinfo=UTC))
     now: datetime = field(default_factory=lambda: datetime(2026, 11, 26, 13, 0, tzinfo=UTC))
 
@@ -167,3 +168,5 @@ def _described(made, parsed, **_):
     if made.stuck or made.busy > 0:
         made.busy -= 1
         parsed["EndpointStatus"] = "Updating"
+        if made.pending:
+            parsed["PendingDeploymentSummary"] = made.pending

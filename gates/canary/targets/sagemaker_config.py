@@ -1,7 +1,8 @@
 """Endpoint configurations, as they are wanted: pure functions from one to the next.
 
 A configuration of SageMaker never changes, and an endpoint goes from one to another. The name of
-each that is made here is a digest of its content: made again, it is the same.
+each that is made here is a digest of its content and of the one before it: made again, it is the
+same, and no two steps of an endpoint's history share one.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def with_variants(
     """Return a configuration like `config`, but with these variants."""
     request: dict[str, Any] = {key: config[key] for key in _CARRIED if config.get(key)}
     request["ProductionVariants"] = variants
-    text = json.dumps(request, sort_keys=True, default=str)
+    text = json.dumps([config["EndpointConfigName"], request], sort_keys=True, default=str)
     name = prefix(deployment) + hashlib.sha256(text.encode()).hexdigest()[:12]
     tag = {"Key": "model-gates.deployment", "Value": prefix(deployment)}
     return Wanted(name=name, request={**request, "EndpointConfigName": name, "Tags": [tag]})

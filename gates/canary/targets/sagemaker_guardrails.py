@@ -12,7 +12,7 @@ some instances and containers it shifts all at once, whatever it was asked for.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from shlex import quote
 from typing import Any, Final, Literal
 
@@ -26,6 +26,7 @@ from gates.canary.targets.sagemaker_model import foreign, pinned, unchanged
 from gates.canary.targets.sagemaker_sight import ABSENT, found_health, images_of, told
 from gates.errors import ConfigError, EnvironmentFault, InputError
 
+_BEFORE: Final = "model-gates.before"
 _FLOWING: Final = frozenset({"ActivatingTraffic", "Baking"})
 
 
@@ -151,14 +152,20 @@ class GuardrailsSite:
         if variants(config)[self.variant]["ModelName"] == pinned.image:
             return
         wanted = self._with(config, pinned.image)
-        if self._prepared(config) != wanted.name:
+        if self._prepared(config) == wanted.name:
+            self._excluded(found, config, pinned.image)
+            self._quiet()
+            unchanged(self.aws, pinned)
+            self.endpoint.deploy(wanted, self.valve.deployment())
+        elif self._before(config) == pinned.image:
             # The way back: as fast as it goes, whatever the alarms say.
             self.endpoint.deploy(wanted)
-            return
-        self._excluded(found, config, pinned.image)
-        self._quiet()
-        unchanged(self.aws, pinned)
-        self.endpoint.deploy(wanted, self.valve.deployment())
+        else:
+            raise EnvironmentFault(
+                "this model was not prepared for the endpoint as it is now",
+                where=self.endpoint.where,
+                hint="Somebody changed the endpoint meanwhile. Abort, and start again.",
+            )
 
     def ensure_removed(self) -> None:
         """Have no configuration stand ready any more."""
@@ -206,8 +213,22 @@ class GuardrailsSite:
         return pinned(self.aws, model, images)
 
     def _with(self, config: dict[str, Any], model: str) -> Wanted:
-        made = variant(variants(config)[self.variant], self.variant, model, 1.0)
-        return with_variants(self.name, config, [made])
+        there = variants(config)[self.variant]
+        made = variant(there, self.variant, model, 1.0)
+        wanted = with_variants(self.name, config, [made])
+        before = {"Key": _BEFORE, "Value": str(there["ModelName"])}
+        return replace(
+            wanted, request={**wanted.request, "Tags": [*wanted.request["Tags"], before]}
+        )
+
+    def _before(self, config: dict[str, Any]) -> str | None:
+        """Return the model that served before this configuration, if a rollout made it."""
+        name = str(config["EndpointConfigName"])
+        if not name.startswith(prefix(self.name)):
+            return None
+        with calling(f"endpoint configuration {name}", "read the tags"):
+            tags = self.aws.sagemaker.list_tags(ResourceArn=config["EndpointConfigArn"])["Tags"]
+        return next((str(tag["Value"]) for tag in tags if tag["Key"] == _BEFORE), None)
 
     def _canary(self, found: dict[str, Any], config: dict[str, Any]) -> Seen:
         pending = found.get("PendingDeploymentSummary")
