@@ -102,7 +102,7 @@ def test_a_request_that_aws_own_model_forbids_is_a_bug_and_no_fault():
     ("option", "value"),
     [
         ("endpoint", "a b"), ("endpoint", ""), ("bucket", "Rollouts"), ("prefix", "/x"),
-        ("region", "us-east-1; rm"), ("timeout", 10), ("settle", 0), ("guard", "perhaps"),
+        ("region", "us-east-1; rm"), ("timeout", 10), ("settle", 0), ("guard", "none"),
         ("canary_instances", 0), ("canary_variant", "AllTraffic"), ("steps", [5]),
     ],
 )  # fmt: skip

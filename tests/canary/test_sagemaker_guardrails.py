@@ -416,6 +416,8 @@ def test_two_variants_are_not_for_guardrails(made):
 def test_steps_of_ones_own_are_refused(made):
     site = opened(made)
     site.ensure_share(0)
+    site.ensure_share(100)
+    assert made.changes == []
     with pytest.raises(ConfigError, match="shifts by itself"):
         site.ensure_share(5)
 

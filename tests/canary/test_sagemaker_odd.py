@@ -129,7 +129,7 @@ def made():
 
 
 def opened(made):
-    options = SageMaker(endpoint="credit", bucket="models", guard="none", latency=False)
+    options = SageMaker(endpoint="credit", bucket="models", latency=False)
     return options.opened("credit", made.aws, every=0.001, deadline=1.0)
 
 

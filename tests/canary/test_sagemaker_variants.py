@@ -13,7 +13,7 @@ from gates.canary.targets.sagemaker import SageMaker
 from gates.errors import ConfigError, EnvironmentFault, InputError
 from tests.canary.sagemaker_cloud import Killed, cloud, image, variant
 
-OPTIONS = SageMaker(endpoint="credit", bucket="rollouts", guard="none", latency=False)
+OPTIONS = SageMaker(endpoint="credit", bucket="rollouts", latency=False)
 
 
 @pytest.fixture
@@ -296,12 +296,11 @@ def test_a_stable_variant_of_another_name_is_named(made):
         site.stable()
 
 
-def test_no_guard_is_only_taken_when_it_was_said(made):
-    silent = opened(made, OPTIONS.model_copy(update={"guard": None}))
-    with pytest.raises(ConfigError, match="when this process dies"):
-        silent.ensure_guard(on=True)
-    silent.ensure_guard(on=False)
-    opened(made).ensure_guard(on=True)
+def test_a_guard_is_not_promised_where_there_is_none(site):
+    with pytest.raises(ConfigError, match="when this process dies") as caught:
+        site.ensure_guard(on=True)
+    assert "`guard: none`" in caught.value.hint
+    site.ensure_guard(on=False)
 
 
 def test_by_hand_names_both_variants_and_waits_first(made):

@@ -61,7 +61,7 @@ class SageMaker(Model):
     `image` of a rollout is the name of a SageMaker model. Its images must be named by digest, and
     its data in S3 is looked at as long as the rollout lasts. Without `guardrails`, a second variant
     beside the stable one gets a part of the requests step by step, by weights; SageMaker has no
-    guard for this, so `guard` must say what stands in. With `guardrails`, the deployment has no
+    guard for this, so the deployment must say `guard: none`. With `guardrails`, a deployment has no
     `steps` of its own: SageMaker replaces the instances part by part, and the alarms judge.
 
     A new fleet takes SageMaker minutes, and is paid for beside the old one meanwhile.
@@ -78,11 +78,6 @@ class SageMaker(Model):
     canary_variant: Named = Field(default="model-gates-canary", description="The one beside it.")
     canary_instances: StrictInt | None = Field(
         default=None, ge=1, description="Instances of the canary; else as many as the stable has."
-    )
-    guard: Literal["none", "elsewhere"] | None = Field(
-        default=None,
-        description="elsewhere: `model-gates canary guard` runs where it lives on, which nothing "
-        "checks. none: if the runner dies, the traffic stays as it is until somebody aborts.",
     )
     guardrails: Guardrails | None = Field(
         default=None, description="Let SageMaker shift, and roll back by alarms."
@@ -144,7 +139,6 @@ class SageMaker(Model):
             sides=sides,
             store=store,
             meter=meter,
-            guard=self.guard,
             flags=self._flags,
         )
 

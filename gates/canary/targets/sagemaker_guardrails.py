@@ -72,6 +72,16 @@ class GuardrailsSite:
     valve: Valve
     flags: str = ""
 
+    @property
+    def shifts_itself(self) -> bool:
+        """Return whether the place shifts by itself, so that a plan has no steps."""
+        return True
+
+    @property
+    def patience(self) -> float:
+        """Return how long an act may take, in seconds: a lease must not run out meanwhile."""
+        return self.endpoint.pace.deadline
+
     def pin(self, image: str) -> Pinned:
         """Return what a model is, by its images' digests and its data in S3."""
         return pinned(self.aws, image)
@@ -120,8 +130,8 @@ class GuardrailsSite:
         self.endpoint.create(self._with(config, pinned.image))
 
     def ensure_share(self, percent: int) -> None:
-        """Raise unless there is nothing to do: how much goes where is SageMaker's business."""
-        if percent:
+        """Raise for a part of the traffic: that is SageMaker's business, in `ensure_stable`."""
+        if 0 < percent < 100:
             raise ConfigError(
                 "with guardrails, SageMaker shifts by itself",
                 where=f"deployment {self.name}, steps",

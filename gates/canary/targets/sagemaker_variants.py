@@ -54,7 +54,7 @@ class Sides:
 
 @dataclass(frozen=True, kw_only=True)
 class VariantsSite:
-    """Implements `gates.canary.site.Site`. `guard` is what the deployment says of one.
+    """Implements `gates.canary.site.Site`, without a guard: SageMaker has none for weights.
 
     Calls that change the endpoint return when SageMaker has carried them out: seconds for
     weights, often ten minutes for a new fleet, `endpoint.pace.deadline` at most.
@@ -66,8 +66,17 @@ class VariantsSite:
     sides: Sides
     store: Store
     meter: Meter
-    guard: str | None
     flags: str = ""
+
+    @property
+    def shifts_itself(self) -> bool:
+        """Return whether the place shifts by itself, so that a plan has no steps."""
+        return False
+
+    @property
+    def patience(self) -> float:
+        """Return how long an act may take, in seconds: a lease must not run out meanwhile."""
+        return self.endpoint.pace.deadline
 
     def pin(self, image: str) -> Pinned:
         """Return what a model is, by its images' digests and its data in S3."""
@@ -152,9 +161,9 @@ class VariantsSite:
         every = variants(config)
         if every[self.sides.stable]["ModelName"] == pinned.image:
             return
-        share = shares(found)
+        weights = {name: round(100 * share, 6) for name, share in shares(found).items()}
         made = [
-            variant(v, n, pinned.image if n == self.sides.stable else v["ModelName"], share[n])
+            variant(v, n, pinned.image if n == self.sides.stable else v["ModelName"], weights[n])
             for n, v in every.items()
         ]
         self.endpoint.deploy(with_variants(self.name, config, made))
@@ -175,13 +184,13 @@ class VariantsSite:
         self.endpoint.deploy(with_variants(self.name, config, [made]))
 
     def ensure_guard(self, *, on: bool) -> None:
-        """Raise unless the deployment says what stands in for a guard: SageMaker has none here."""
-        if on and self.guard is None:
+        """Raise where one is asked for: nothing on SageMaker watches the weights."""
+        if on:
             raise ConfigError(
-                "nothing on SageMaker sends traffic back when this process dies",
-                where=f"deployment {self.name}, target.sagemaker.guard",
-                hint="Say `guard: elsewhere` if `model-gates canary guard` runs somewhere that "
-                "lives on, `guard: none` to do without, or use `guardrails:`.",
+                "nothing on SageMaker sends the traffic back when this process dies",
+                where=f"deployments.{self.name}.guard",
+                hint="Say `guard: none`, and have `model-gates canary guard` run where it lives "
+                "on; or let SageMaker's `guardrails` shift, which need no other guard.",
             )
 
     def by_hand(self) -> tuple[str, ...]:
