@@ -31,7 +31,7 @@ models:
         metrics:
           accuracy: {min: 0.5, max_drop: 0.05, max_drop_from_anchor: 0.01}
           roc_auc: {max_drop_from_anchor: 0.01}
-        slices: [{name: young, where: "age < 40"}]
+        slices: [{name: young, where: "age < 40"}, {name: early, where: "since < '2024-02-10'"}]
       fairness:
         sensitive: [sex]
         metrics:
@@ -127,7 +127,9 @@ def test_only_gates_and_limits_that_apply_are_asked(project):
     asked = checks(found)
     assert {name.partition("/")[0] for name in asked} == {"performance", "fairness"}
     assert not [name for name in asked if "anchor" in name]
-    assert any("@young" in name or "young" in name for name in asked)
+    for name in ("young", "early"):
+        (check,) = [check for rule, check in asked.items() if f"@{name}" in rule and "drop" in rule]
+        assert 0 < check.n < ROWS
     assert not any("roc_auc" in name for name in asked)
 
 

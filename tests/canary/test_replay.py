@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 from scipy.stats import binomtest
+from scipy.stats import t as student
 
 from gates.canary.replay import Replay, World, replay
 from gates.canary.sight import Endpoints
@@ -165,6 +166,19 @@ def test_scores_that_move_fail_although_predictions_agree(tmp_path, table):
     assert verdict(found, "score_shift") is Verdict.FAIL
     mean = np.mean([honest({"age": age})["score"] / 2 for age in table["age"]])
     assert finding(found, "score_shift").value == pytest.approx(mean)
+
+
+def test_the_interval_of_a_shift_is_students_of_few_rows(tmp_path, table):
+    def other(row):
+        return honest(row) | {"score": honest(row)["score"] * 0.9}
+
+    found, *_ = run(tmp_path, honest, other, rows=30)
+    candidate, baseline = (
+        pd.read_parquet(path).set_index("id")["score"] for path in (found.candidate, found.baseline)
+    )
+    moved = (candidate - baseline).abs()
+    wanted = student.interval(0.95, 29, loc=moved.mean(), scale=moved.sem())
+    assert finding(found, "score_shift").interval == pytest.approx(wanted)
 
 
 def _without_score(row):
@@ -358,6 +372,33 @@ def test_a_stable_side_without_the_field_is_a_fault_of_the_configuration(tmp_pat
     assert found.verdict is Verdict.ERROR
 
 
+FICKLE = {
+    "kinds": lambda row: honest(row) | {"prediction": "yes" if row["member"] else 1},
+    "classes": lambda row: honest(row) | {"score": {"a" if row["member"] else "b": 0.5}},
+}
+
+
+@pytest.mark.parametrize("stable", FICKLE.values(), ids=FICKLE)
+def test_a_stable_side_of_changing_shape_gives_nothing_to_go_by(tmp_path, table, stable):
+    found, *_ = run(tmp_path, stable, stable)
+    assert found.verdict is Verdict.ERROR
+    assert "not the canary's fault" in finding(found, "schema").reason
+
+
+def test_a_shift_without_spread_is_still_not_certain(tmp_path, table):
+    def low(row):
+        return {"prediction": 1, "score": 0.25}
+
+    def high(row):
+        return {"prediction": 1, "score": 0.5}
+
+    found, *_ = run(tmp_path, low, high)
+    shift = finding(found, "score_shift")
+    wanted = binomtest(ROWS // 4, ROWS).proportion_ci(0.95, method="wilson")
+    assert shift.verdict is Verdict.FAIL
+    assert shift.interval == pytest.approx((wanted.low, wanted.high))
+
+
 def test_what_both_refuse_counts_for_nobody(tmp_path, table):
     def refusing(row, handler):
         if row["member"]:
@@ -400,13 +441,13 @@ def test_a_slow_canary_fails_by_the_paired_times(tmp_path, table):
         return honest(row)
 
     def slower(row):
-        time.sleep(0.06)
+        time.sleep(0.1)
         return honest(row)
 
     found, *_ = run(tmp_path, slow, slower, rows=60, latency={"max_ratio": 1.5}, concurrency=2)
     ratio = finding(found, "latency")
     assert ratio.verdict is Verdict.FAIL
-    assert 1.8 < ratio.value < 3.5
+    assert 1.5 < ratio.interval[0] < ratio.value < 5.1
     found, *_ = run(tmp_path, slow, slow, rows=60, latency={"max_ratio": 1.5}, concurrency=2)
     assert finding(found, "latency").verdict is Verdict.PASS
 
