@@ -78,6 +78,7 @@ def start(
     from gates.canary.take import begin
     from gates.cli.canary_evidence import Asked, checked
     from gates.cli.canary_go import go, letting_go, until
+    from gates.cli.canary_hand import gates_of
 
     ends = until(budget)
     place = _opened(ctx.obj, deployment, config, policy, out, github=github)
@@ -95,6 +96,7 @@ def start(
         stable=pinned[1],
     )
     evidence = checked(asked, ctx.obj.environ, ctx.obj.now())
+    gates_of(place)
     if dry_run:
         _check_site(place)
         typer.echo(f"{deployment}: everything is in place for {pinned[0].digest[:19]} (dry run)")

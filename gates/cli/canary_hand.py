@@ -7,6 +7,7 @@ import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from gates.errors import InputError
@@ -112,19 +113,16 @@ def _replayed(place: Opened, pulse: Pulse) -> Judgement:
             where=f"deployments: {place.name}: target",
             hint="Name their addresses there, or leave out `replay`.",
         )
-    root = place.file.parent
-    found = replay(
-        endpoints,
-        options,
-        World(
-            root=root,
-            out=place.out,
+    # Answers stand beside ids in these files: they are gone when they have been judged.
+    with TemporaryDirectory(prefix="model-gates-") as folder:
+        world = World(
+            root=place.file.parent,
+            out=Path(folder),
             environ=place.world.environ,
-            judge=_gates(place),
+            judge=gates_of(place),
             tick=lambda: _tick(place.world.stop, pulse),
-        ),
-    )
-    return together(found.findings)
+        )
+        return together(replay(endpoints, options, world).findings)
 
 
 def _tick(stop: Stop, pulse: Pulse) -> None:
@@ -132,13 +130,15 @@ def _tick(stop: Stop, pulse: Pulse) -> None:
     pulse.allow(pulse.lease.ttl * 5)
 
 
-def _gates(place: Opened) -> Callable[[Path, Path], Report | None]:
+def gates_of(place: Opened) -> Callable[[Path, Path], Report | None]:
+    """Return what judges a replay's answers. Raises ConfigError where they could not be."""
     from gates.cli.canary_replay import Bridge, judge_of
     from gates.cli.place import run_info
     from gates.policy.rules import of_folder
 
     options = place.settings.replay
-    assert options is not None  # noqa: S101  (there is no replay without)
+    if options is None:
+        return lambda _canary, _stable: None
     rules, _ = of_folder(place.policy, on=place.world.now().date())
     bridge = Bridge(
         rules=rules,

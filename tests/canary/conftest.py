@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.canary import engine, images
+from tests.canary import engine, images, rollouts
 from tests.canary.bench import Bench, Proxy, Users, Valve, free_port, written
 
 _NUMBERS = itertools.count()
@@ -151,3 +151,23 @@ def _clear(bench):
     for one in bench.docker.containers(all=True):
         bench.docker.remove_container(one["Id"], force=True)
     shutil.rmtree(bench.proxy.folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def judged(tmp_path_factory):
+    """Return a project whose candidates were judged."""
+    return rollouts.project(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture
+def deploy(make_bench, judged, tmp_path):
+    """Return a function that makes a deployment on which `good` serves; settings as in the file."""
+
+    def make(*, layout=(), **settings):
+        bench = make_bench(layout=layout)
+        bench.serve("good")
+        return rollouts.Rollouts(
+            bench=bench, project=judged, folder=tmp_path / bench.name, settings=settings
+        )
+
+    return make

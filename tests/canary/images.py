@@ -22,6 +22,8 @@ MODELS = {
     "broken": {"errors": 1000},
     "slow": {"delay": 0.05},
     "biased": {"bias": 1.5},
+    # Turns women away whom it would have accepted as men.
+    "unfair": {"weights": {**_WEIGHTS, "female": -1.5}},
     "crash-at-start": {"crash_at_start": True},
     "crash-later": {"crash_after": 3.0},
 }
