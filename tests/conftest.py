@@ -21,6 +21,7 @@ REAL_COMPONENTS = {
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
     "cmark-gfm": ("cmark-gfm",),
     "dockerd": ("dockerd",),
+    "faketime": ("faketime",),
     "haproxy": ("haproxy",),
     "prometheus": ("prometheus",),
     "unshare": ("unshare",),
