@@ -19,7 +19,8 @@ _LONGEST: Final = 27
 class Layout:
     """What differs between two such files; times are in seconds.
 
-    `bind` is where users come in. `stable` and `canary` are the addresses of the two servers.
+    `bind` is where users come in. `stable` and `canary` are the addresses of the two servers,
+    `names` their names.
     `health` is the path of an HTTP check; without one, a connection is enough. Not `idempotent`: a
     request that may have been carried out is never sent again. `sticky` names a cookie.
     """
@@ -29,6 +30,7 @@ class Layout:
     backend: str
     stable: str
     canary: str
+    names: tuple[str, str] = ("stable", "canary")
     health: str | None = None
     idempotent: bool = True
     sticky: str | None = None
@@ -95,7 +97,7 @@ frontend {layout.backend}_in
     rows += [
         f"    http-response track-sc0 var(txn.mg_us) table {table(layout.backend, side)}"
         f" if {{ srv_name {side} }}\n"
-        for side in ("stable", "canary")
+        for side in layout.names
     ]
     rows.append(f"""\
     # ... and counted.
@@ -117,7 +119,7 @@ def _round(power: int) -> str:
 
 
 def _backends(layout: Layout) -> str:
-    name = layout.backend
+    name, (stable, canary) = layout.backend, layout.names
     check = f"    option httpchk GET {layout.health}\n" if layout.health else ""
     return f"""\
 backend {name}
@@ -126,16 +128,16 @@ backend {name}
     # Two failed checks or five lost requests in a row take a server out; one check brings it in.
     default-server check inter {_ms(layout.check_every)} fall 2 rise 1 observe layer4 \
 error-limit 5 on-error mark-down
-    server stable {layout.stable} weight 100
-    server canary {layout.canary} weight 0 disabled
+    server {stable} {layout.stable} weight 100
+    server {canary} {layout.canary} weight 0 disabled
 
 backend {fallback(name)}
-    server stable {layout.stable} track {name}/stable
+    server {stable} {layout.stable} track {name}/{stable}
 
-backend {table(name, "stable")}
+backend {table(name, stable)}
     stick-table type integer size 8k store gpc0
 
-backend {table(name, "canary")}
+backend {table(name, canary)}
     stick-table type integer size 8k store gpc0
 """
 

@@ -438,7 +438,7 @@ LAYOUT = Layout(
     [
         LAYOUT,
         replace(LAYOUT, health="/health", sticky="side"),
-        replace(LAYOUT, idempotent=False, timeout=0.25),
+        replace(LAYOUT, idempotent=False, timeout=0.25, names=("blue", "green")),
     ],
 )
 def test_haproxy_takes_the_configuration_without_a_word(layout, real, tmp_path):

@@ -30,6 +30,7 @@ from pydantic import (
     StringConstraints,
 )
 
+from gates.canary.haproxy_config import Layout
 from gates.report import Model
 
 if TYPE_CHECKING:
@@ -49,23 +50,37 @@ Address = Annotated[str, Strict(), AfterValidator(_address)]
 Word = Annotated[str, Strict(), StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,100}$")]
 Variable = Annotated[str, Strict(), StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,100}$")]
 Inside = Annotated[str, Strict(), StringConstraints(pattern=r"^/[^\x00-\x1f\x7f]{0,300}$")]
+Route = Annotated[str, Strict(), StringConstraints(pattern=r"^/[A-Za-z0-9_.~/?=&%:+-]{0,300}$")]
+# The kernel's limit on the name of a socket.
+SocketPath = Annotated[str, Strict(), StringConstraints(pattern=r"^/[A-Za-z0-9_./-]{1,106}$")]
 Seconds = Annotated[float, Strict(), Field(gt=0, le=3600, allow_inf_nan=False)]
 
 
 class Routing(Model):
-    """The HAProxy that shares the traffic out."""
+    """The HAProxy that shares the traffic out; what is below `timeout` is for its own file."""
 
-    socket: StrictStr = Field(description="Its `stats socket`, with `level admin`: a path.")
+    socket: SocketPath = Field(description="Its `stats socket`, with `level admin`: a path.")
     backend: Word = Field(description="The backend with both servers.")
     stable: Word = Field(default="stable", description="The stable side's server in it.")
     canary: Word = Field(default="canary", description="The canary's server in it.")
-    timeout: Seconds = Field(default=2.0, description="How long it may take to answer, in s.")
+    timeout: Seconds = Field(
+        default=2.0, description="How long it may take to answer a command, in s."
+    )
+    bind: Address = Field(default="127.0.0.1:8080", description="Where users come in.")
+    answer: Seconds = Field(default=30.0, description="How long a model may take, in s.")
+    idempotent: StrictBool = Field(
+        default=True,
+        description="false: a request that may have been carried out is never sent again.",
+    )
+    sticky: Word | None = Field(
+        default=None, description="A cookie that keeps users on their side; a hash with a key."
+    )
 
 
 class HealthCheck(Model):
     """How a container shows that it can be sent requests."""
 
-    path: Inside | None = Field(
+    path: Route | None = Field(
         default=None, description="Answers a GET with a 200; without it, a connection is enough."
     )
     start: Seconds = Field(default=60.0, description="How long it may take to start, in s.")
@@ -142,6 +157,22 @@ class Docker(Model):
         from gates.canary.targets.docker_site import DockerSite
 
         return DockerSite(name=name, options=self)
+
+    def layout(self) -> Layout:
+        """Return what the HAProxy configuration is made from (gates.canary.haproxy_config)."""
+        router = self.router
+        return Layout(
+            socket=router.socket,
+            bind=router.bind,
+            backend=router.backend,
+            stable=self.stable,
+            canary=self.canary,
+            names=(router.stable, router.canary),
+            health=self.health.path,
+            idempotent=router.idempotent,
+            sticky=router.sticky,
+            timeout=router.answer,
+        )
 
     def folder(self, name: str) -> Path:
         """Return where a deployment's journal is kept."""

@@ -6,6 +6,7 @@ Nothing is ever pulled: what runs is what was looked at, by its Id.
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -157,6 +158,14 @@ class Engine:
 
         return docker.errors
 
+    def _knock(self) -> None:
+        """Raise OSError where nobody listens; the client leaves a socket open then."""
+        scheme, _, path = self.address.partition("://")
+        if scheme == "unix":
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(self.timeout)
+                connection.connect(path)
+
     @contextlib.contextmanager
     def _call(self, failed: str, missing: InputError | None = None) -> Iterator[None]:
         """Turn what the client raises into ours; `missing` is for what is not there."""
@@ -164,13 +173,14 @@ class Engine:
         import requests
 
         try:
+            self._knock()
             yield
         except docker.errors.APIError as error:
             if missing is not None and error.status_code == _MISSING:
                 raise missing from error
             said = bounded(error.explanation or "no reason given")
             raise EnvironmentFault(f"{failed}: {said!r}", where=self.address) from error
-        except (docker.errors.DockerException, requests.RequestException) as error:
+        except (docker.errors.DockerException, requests.RequestException, OSError) as error:
             raise EnvironmentFault(
                 f"{failed}: the Docker engine does not answer",
                 where=self.address,

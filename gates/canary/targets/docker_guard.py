@@ -128,6 +128,8 @@ class GuardHouse:
             now = self.engine.container(one.id)
             ended = now is None or now.restarts > 0 or not now.running
             if ended or time.monotonic() > deadline:
+                # It would be started again for ever; its log stays.
+                self.engine.stop(one, 1)
                 code = "" if now is None or not ended else f" (exit code {now.exit_code})"
                 raise EnvironmentFault(
                     f"the guard shows no sign of life{code}",

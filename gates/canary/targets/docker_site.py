@@ -118,12 +118,14 @@ class DockerSite:
             self._set_aside(found.stable, back=back)
         for one in others:
             self._put_away(one, back=back)
-        self._engine.rename(fresh, self._names.original(fresh.name))
         if not fresh.running:
             self._engine.start(fresh)
         self._router.bring_back()
-        for one in others if back else ():
-            self._engine.remove(one)
+        if back:
+            # Its name comes last: until then, doing this again is the way back again.
+            for one in others:
+                self._dismiss(one)
+            self._engine.rename(fresh, self._names.original(fresh.name))
 
     def ensure_removed(self) -> None:
         """Take the canary away, and with it what was kept, if the stable side can do without."""
@@ -175,7 +177,14 @@ class DockerSite:
 
     @property
     def _router(self) -> Router:
-        return Router(**self.options.router.model_dump())
+        router = self.options.router
+        return Router(
+            socket=router.socket,
+            backend=router.backend,
+            stable=router.stable,
+            canary=router.canary,
+            timeout=router.timeout,
+        )
 
     @property
     def _names(self) -> Names:
@@ -228,6 +237,11 @@ class DockerSite:
             self._engine.unless_stopped(one)
         if one.running:
             self._engine.stop(one, self.options.container.stop)
+
+    def _dismiss(self, one: Container) -> None:
+        """Remove a container of the stable side, but none that a person made."""
+        if "role" in one.labels:
+            self._engine.remove(one)
 
     def _answers(self, side: Side) -> bool:
         host, port = split(self._address(side))

@@ -1,7 +1,8 @@
 """The server in the tests' images: answers like the model file beside it says. Standard library only.
 
 The model file is JSON: `name`, `weights`, `bias`, and how it is broken: `errors` (of 1000 requests,
-spread evenly), `delay` (seconds a request), `crash_at_start`, `crash_after` (seconds of life).
+spread evenly), `delay` (seconds a request), `crash_at_start`, `crash_after` (seconds of life),
+`asleep` (it never listens).
 """
 
 import json
@@ -74,6 +75,8 @@ def predicted(row):
 def main():
     if MODEL.get("crash_at_start"):
         sys.exit(3)
+    if MODEL.get("asleep"):
+        signal.pause()
     server = Server(("127.0.0.1", PORT), Handler)
     signal.signal(
         signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown, daemon=True).start()
