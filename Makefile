@@ -78,7 +78,7 @@ lock:  ## Renew the actions' requirements, with hashes
 	@test -n "$(UV)" || { echo "make lock needs uv." >&2; exit 4; }
 	@cd $(LOCKS) && $(UV) pip compile ../../pyproject.toml --extra all --output-file all.txt $(LOCK_FLAGS) --upgrade
 	@cd $(LOCKS) && $(UV) pip compile ../../pyproject.toml --output-file core.txt $(LOCK_FLAGS) --constraints all.txt
-	@cd $(LOCKS) && for extra in data-schema fairness html; do \
+	@cd $(LOCKS) && for extra in data-schema docker fairness html kubernetes sagemaker; do \
 	  $(UV) pip compile ../../pyproject.toml --extra $$extra --output-file $$extra.txt $(LOCK_FLAGS) --constraints all.txt \
 	  || exit; done
 

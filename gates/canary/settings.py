@@ -50,11 +50,14 @@ class OneOf(Model):
             raise ValueError(f"name exactly one of: {', '.join(names)}")
         return self
 
+    @property
+    def key(self) -> str:
+        """Return the name of the one that was given."""
+        return next(name for name in type(self).model_fields if getattr(self, name) is not None)
+
     def chosen(self) -> Any:
         """Return the options that were given."""
-        return next(
-            value for name in type(self).model_fields if (value := getattr(self, name)) is not None
-        )
+        return getattr(self, self.key)
 
 
 def _one_of(name: str, registry: dict[str, Any]) -> type[OneOf]:
@@ -141,6 +144,12 @@ class Deployment(Model):
         """Return the target, opened."""
         site: Site = self.target.chosen().site(name)  # type: ignore[attr-defined]
         return site
+
+    @property
+    def target_name(self) -> str:
+        """Return the name of the target, which is that of the extra it needs."""
+        name: str = self.target.key  # type: ignore[attr-defined]
+        return name
 
     @property
     def meter(self) -> Meter | None:

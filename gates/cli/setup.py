@@ -15,28 +15,63 @@ import typer
 from gates.errors import ConfigError
 
 DEFAULT = Path("model-gates.yml")
+CanaryOption = Annotated[
+    Path | None, typer.Option(help="The deployments of a canary, such as model-gates.canary.yml.")
+]
 
 
 class Schema(StrEnum):
     """The files that have a schema."""
 
     CONFIG = "config"
+    CANARY = "canary"
     REPORT = "report"
     EVIDENCE = "evidence"
 
 
 def validate(
-    config: Annotated[Path, typer.Option("--config", "-c", help="The configuration file.")] = Path(
-        "model-gates.yml"
-    ),
+    config: Annotated[
+        Path, typer.Option("--config", "-c", help="The configuration file.")
+    ] = DEFAULT,
+    canary: CanaryOption = None,
 ) -> None:
-    """Check a configuration without reading any data."""
+    """Check a configuration without reading any data, or one of deployments, touching nothing.
+
+    With `--canary` the gates' configuration is checked as well, where there is one: a deployment's
+    model has to be in it.
+    """
+    if canary is None:
+        _validate_gates(config)
+        return
+    _validate_canary(canary, config if config != DEFAULT or config.exists() else None)
+
+
+def _validate_gates(config: Path) -> None:
     from gates.config import load
 
     found, source = load(config)
     typer.echo(f"{source.path}: valid, {len(found.models)} model(s)")
     for name, model in found.models.items():
         typer.echo(f"  {name}: {model.task.value}; gates: {', '.join(model.gates.configured())}")
+
+
+def _validate_canary(canary: Path, policy: Path | None) -> None:
+    from gates import config
+    from gates.canary.settings import load
+
+    found, source = load(canary)
+    models = None if policy is None else config.load(policy)[0].models
+    for name, one in found.deployments.items():
+        if models is not None and one.model not in models:
+            raise ConfigError(
+                f"the model `{one.model}` is not configured in {policy}",
+                where=f"{canary}: deployments.{name}.model",
+                hint=f"There are: {', '.join(models)}.",
+            )
+    typer.echo(f"{source.path}: valid, {len(found.deployments)} deployment(s)")
+    for name, one in found.deployments.items():
+        shares = ", ".join(str(share) for share in one.steps)
+        typer.echo(f"  {name}: {one.model} on {one.target_name}; steps: {shares} %")
 
 
 def extras(
@@ -46,8 +81,39 @@ def extras(
     ] = DEFAULT,
     model: Annotated[list[str] | None, typer.Option(help="For this model alone.")] = None,
     gate: Annotated[list[str] | None, typer.Option(help="For this gate alone.")] = None,
+    canary: CanaryOption = None,
+    targets_only: Annotated[
+        bool,
+        typer.Option(
+            "--targets-only", help="Those of the deployments alone: enough to look, and to go back."
+        ),
+    ] = False,
 ) -> None:
     """Print the extras that a configuration needs, one a line: what an installer has to install."""
+    from gates.extras import CORE
+
+    # What sends traffic back is told before anything that a broken policy could stop.
+    targets = () if canary is None else _of_targets(canary)
+    for name in targets:
+        typer.echo(name)
+    if targets_only:
+        for name in () if targets else (CORE,):
+            typer.echo(name)
+        return
+    for name in _of_gates(ctx, config, tuple(model or ()), tuple(gate or ())):
+        if not (targets and name == CORE):
+            typer.echo(name)
+
+
+def _of_targets(canary: Path) -> tuple[str, ...]:
+    from gates.canary.settings import load
+
+    return tuple(sorted({one.target_name for one in load(canary)[0].deployments.values()}))
+
+
+def _of_gates(
+    ctx: typer.Context, config: Path, models: tuple[str, ...], gates: tuple[str, ...]
+) -> tuple[str, ...]:
     from gates.cli.rules import PolicyFrom, base_commit, rules_of
     from gates.config import select
     from gates.extras import needed
@@ -56,8 +122,7 @@ def extras(
     commit = base_commit(ctx.obj.environ, config, PolicyFrom.AUTO, None)
     with TemporaryDirectory(prefix="model-gates-") as folder:
         found = rules_of(config, commit, Path(folder), datetime.now(UTC).date()).config
-    for name in needed(select(found, tuple(model or ()), tuple(gate or ()))):
-        typer.echo(name)
+    return needed(select(found, models, gates))
 
 
 def schema(
@@ -69,7 +134,7 @@ def schema(
         bool, typer.Option("--write", help="Write the shipped schemas anew (for contributors).")
     ] = False,
 ) -> None:
-    """Print the JSON Schema of model-gates.yml, report.json or evidence.json."""
+    """Print the JSON Schema of a configuration, a report.json or an evidence.json."""
     current = _schemas()
     if not (check or write):
         typer.echo(current[of], nl=False)
@@ -88,9 +153,11 @@ def schema(
 
 def _schemas() -> dict[Schema, str]:
     from gates import attestation, config, report
+    from gates.canary import settings
 
     found = {
         Schema.CONFIG: config.json_schema(),
+        Schema.CANARY: settings.json_schema(),
         Schema.REPORT: report.json_schema(),
         Schema.EVIDENCE: attestation.json_schema(),
     }

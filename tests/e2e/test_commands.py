@@ -84,7 +84,7 @@ def test_of_several_models_one_is_named(project):
 
 def test_the_shipped_schemas_are_those_of_the_code(project):
     assert project.call("schema", "--check").code == 0
-    for name in ("config", "report", "evidence"):
+    for name in ("config", "canary", "report", "evidence"):
         assert "properties" in json.loads(project.call("schema", name).stdout)
 
 

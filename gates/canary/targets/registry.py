@@ -1,9 +1,16 @@
-"""The targets there are, by the name they have in the configuration; read it top to bottom."""
+"""The targets there are, by the name they have in the configuration; read it top to bottom.
+
+The extra in pyproject.toml that a target needs has the same name.
+"""
 
 from __future__ import annotations
 
 from gates.canary.targets.docker import Docker
+from gates.canary.targets.kubernetes import Kubernetes
+from gates.canary.targets.sagemaker import SageMaker
 
-TARGETS: dict[str, type[Docker]] = {
+TARGETS: dict[str, type[Docker | Kubernetes | SageMaker]] = {
     "docker": Docker,
+    "kubernetes": Kubernetes,
+    "sagemaker": SageMaker,
 }
