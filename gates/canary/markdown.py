@@ -7,7 +7,7 @@ from typing import Final
 
 from gates.canary.sight import Sight
 from gates.canary.state import State
-from gates.canary.table import HEADS, facts, headline, rows, timeline, to_do
+from gates.canary.table import HEADS, LEGEND, facts, headline, rows, timeline, to_do
 from gates.report import Verdict
 from reporters.render.escape import Name, cell, md
 
@@ -34,13 +34,14 @@ def _lines(state: State, sight: Sight | None) -> Iterator[str]:
         yield f"| {' | '.join(HEADS)} |"
         yield "|---|" + "--:|" * (len(HEADS) - 2) + "---|"
         yield from (f"| {' | '.join(cell(one) for one in row.cells)} |" for row in judged)
-        yield ""
+        yield from ("", LEGEND, "")
     for row in judged:
         if row.verdict is not Verdict.PASS:
             yield f"- {row.cells[0]}: {md((row.reason,))}"
     commands = to_do(state)
     if commands:
-        yield from ("", "What leads on:", "", "```", *commands, "```")
+        yield from ("", "| to go on | |", "|---|---|")
+        yield from (f"| {cell((Name(command),))} | {does} |" for command, does in commands)
     yield from _story(state)
 
 

@@ -62,10 +62,16 @@ def promotion(acts: tuple[Act, ...]) -> int:
 
 def backward(plan: Plan, sight: Sight) -> tuple[Act, ...]:
     """Return what brings the stable side back to what it was, from what is there now."""
-    stable = sight.stable
-    intact = stable.digest == plan.stable.digest and stable.health is Health.READY
     acts = (Act(name=Name.RETURN), Act(name=Name.REMOVE))
-    return acts if intact else (Act(name=Name.RESTORE), *acts)
+    stable, canary = sight.stable, sight.canary
+    if stable.digest == plan.stable.digest and stable.health is Health.READY:
+        return acts
+    if stable.digest != plan.candidate.digest:
+        return (Act(name=Name.RESTORE), *acts)
+    # Replaced already: users have the candidate on either side, until what was is back.
+    there = canary.digest == plan.candidate.digest and canary.health is Health.READY
+    again = () if there else (Act(name=Name.START),)
+    return (*again, Act(name=Name.SHIFT, share=100), Act(name=Name.RESTORE), *acts)
 
 
 def _step(share: int) -> list[Act]:

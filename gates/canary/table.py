@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,7 +16,8 @@ from gates.report import Verdict
 from reporters.render.escape import Name as Quoted
 from reporters.render.escape import Said
 
-HEADS: Final = ("step", "requests", "errors", "rate", "change", "latency", "verdict")
+HEADS: Final = ("step", "requests", "errors", "error rate", "rise", "latency", "verdict")
+LEGEND: Final = "requests, errors and rates: canary / stable; rise in points, latency as a ratio"
 SYMBOLS: Final = {
     Verdict.PASS: "✔",
     Verdict.FAIL: "✘",
@@ -25,15 +28,28 @@ SYMBOLS: Final = {
 _PHASES: Final[dict[Phase, tuple[str, str]]] = {
     Phase.IDLE: ("-", "nothing was rolled out yet"),
     Phase.RUNNING: ("…", "on its way"),
-    Phase.HELD: ("?", "held: a person decides"),
+    Phase.HELD: ("?", "held, and a person decides"),
     Phase.ABORTING: ("…", "going back"),
-    Phase.UNCONFIRMED: ("⚠", "the way back is not confirmed: a person must act"),
+    Phase.UNCONFIRMED: ("⚠", "on its way back, unconfirmed: a person must act"),
     Phase.PROMOTED: ("✔", "promoted: the candidate serves"),
-    Phase.SHADOWED: ("✔", "the shadow has passed, and no user met it"),
+    Phase.SHADOWED: ("✔", "judged as a shadow, and passed: no user met it"),
     Phase.ROLLED_BACK: ("✘", "rolled back: what served before serves"),
+}
+_ABORT = ("abort", "sends everything back to what served before")
+_COMMANDS: Final[dict[Phase, tuple[tuple[str, str], ...]]] = {
+    Phase.RUNNING: (("status", "looks again"), _ABORT),
+    Phase.HELD: (
+        ("advance", "takes this step for passed, and goes on with the next"),
+        ("resume", "begins this step anew"),
+        ("promote", "gives it all of the traffic, looks once more, and lets it serve"),
+        _ABORT,
+    ),
+    Phase.ABORTING: (_ABORT,),
+    Phase.UNCONFIRMED: (_ABORT,),
 }
 _SHOWN = 12
 _NONE = "–"
+_HEX = re.compile(r"(sha256:)?[0-9a-f]{40,64}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +67,7 @@ def headline(state: State) -> str:
     if state.plan is None:
         return f"{symbol} {words}"
     share = "" if state.phase.ended else f" ({state.share} % of the traffic)"
-    return f"{symbol} {state.plan.rollout}: {words}{share}"
+    return f"{symbol} {state.plan.rollout} is {words}{share}"
 
 
 def tone(state: State) -> Verdict:
@@ -69,7 +85,7 @@ def facts(state: State, sight: Sight | None) -> Iterator[tuple[str, Said]]:
     if plan is not None:
         yield "candidate", (Quoted(plan.candidate.image), f" {short(plan.candidate.digest)}")
         yield "stable", (Quoted(plan.stable.image), f" {short(plan.stable.digest)}")
-        yield "why", (Quoted(state.why),) if state.why else ()
+        yield "why", (state.why,) if state.why else ()
         yield "asked for", _asked(plan, state)
         yield "evidence", _evidence(plan)
     if sight is not None:
@@ -94,24 +110,13 @@ def rows(state: State) -> list[Row]:
     return [_row(act(name), judgement) for name, judgement in last.items()]
 
 
-def to_do(state: State) -> tuple[str, ...]:
-    """Return the commands that lead on from here, the likeliest first."""
+def to_do(state: State) -> tuple[tuple[str, str], ...]:
+    """Return the commands that lead on from here, each with what it does."""
     if state.plan is None:
         return ()
-    name = state.plan.deployment
-    command = "model-gates canary"
-    found = {
-        Phase.RUNNING: (f"{command} status {name}", f"{command} abort {name}"),
-        Phase.HELD: (
-            f"{command} advance {name}",
-            f"{command} resume {name}",
-            f"{command} promote {name}",
-            f"{command} abort {name}",
-        ),
-        Phase.ABORTING: (f"{command} abort {name}",),
-        Phase.UNCONFIRMED: (f"{command} abort {name}",),
-    }
-    return found.get(state.phase, ())
+    named = _COMMANDS.get(state.phase, ())
+    name = shlex.quote(state.plan.deployment)
+    return tuple((f"model-gates canary {command} {name}", does) for command, does in named)
 
 
 def short(digest: str | None) -> str:
@@ -151,7 +156,7 @@ def _rates(finding: Mapping[str, Any]) -> str:
     sides = (finding.get("canary"), finding.get("stable"))
     if not all(side and side["value"] is not None for side in sides):
         return _NONE
-    return " / ".join(f"{side['value']:.2%}" for side in sides if side)
+    return " / ".join(f"{side['value'] * 100:.2f}" for side in sides if side) + " %"
 
 
 def _with_interval(finding: Mapping[str, Any], *, percent: bool) -> str:
@@ -161,8 +166,8 @@ def _with_interval(finding: Mapping[str, Any], *, percent: bool) -> str:
     shape = "{:+.2f}" if percent else "{:.2f}"
     times = 100 if percent else 1
     ends = [_NONE if end is None else shape.format(end * times) for end in interval or ()]
-    unit = " pp" if percent else "×"
-    return shape.format(value * times) + unit + (f" [{', '.join(ends)}]" if ends else "")
+    sign = "" if percent else "×"
+    return shape.format(value * times) + sign + (f" [{', '.join(ends)}]" if ends else "")
 
 
 def _asked(plan: Plan, state: State) -> Said:
@@ -172,7 +177,13 @@ def _asked(plan: Plan, state: State) -> Said:
 
 
 def _evidence(plan: Plan) -> Said:
-    return (Quoted(", ".join(f"{key} {value}" for key, value in plan.evidence.items())),)
+    told = (f"{key} {_brief(value)}" for key, value in plan.evidence.items())
+    return (Quoted(", ".join(told)),)
+
+
+def _brief(value: str) -> str:
+    """Return a digest or a commit as much as a person compares, anything else as it is."""
+    return short(value) if _HEX.fullmatch(value) else value
 
 
 def _serving(sight: Sight) -> str:

@@ -122,8 +122,8 @@ def go(
         with Pulse(store=place.site.store, lease=lease) as pulse:
             found = rollout(place, pulse, plan)
             found.until = ends
-            found.hand.journal.told = _teller(place, found.hand.journal)
-            code = does(found).code
+            with watching(place, found.hand.journal):
+                code = does(found).code
     finally:
         # What became of it has an exit code of its own, whoever told us to stop.
         place.world.stop.answered = True
@@ -153,23 +153,39 @@ def leave(place: Opened) -> None:
         write_outputs(place.world.environ, told)
 
 
-def _teller(place: Opened, journal: Journal) -> Callable[[tuple[Record, ...]], None]:
-    """Return what hears of every line of the journal."""
-    if not place.github:
-        return _told
-    from gates.cli.canary_mirror import mirror
-
-    shown = mirror(place.world.environ, place.name, journal)
+@contextmanager
+def watching(place: Opened, journal: Journal) -> Iterator[None]:
+    """Tell of every line of the journal: as a table that lives, or line by line in a log."""
+    tellers: list[Callable[[tuple[Record, ...]], None]] = []
 
     def tell(found: tuple[Record, ...]) -> None:
-        _told(found)
-        shown(found)
+        for teller in tellers:
+            teller(found)
 
-    return tell
+    journal.told = tell
+    if place.github:
+        from gates.cli.canary_mirror import mirror
+
+        tellers.append(mirror(place.world.environ, place.name, journal))
+    if not sys.stdout.isatty():
+        tellers.insert(0, _line)
+        yield
+        return
+    from rich.live import Live
+    from rich.text import Text
+
+    from gates.canary.state import fold
+
+    # What it leaves is printed when all is over, with what really serves then.
+    with Live(transient=True, refresh_per_second=4) as live:
+        tellers.insert(
+            0, lambda found: live.update(Text.from_ansi(show(fold(found), None, Format.CONSOLE)))
+        )
+        yield
 
 
-def _told(found: tuple[Record, ...]) -> None:
-    """Say on stderr what a line of the journal says."""
+def _line(found: tuple[Record, ...]) -> None:
+    """Say on stderr what the last line of the journal says."""
     from gates.canary.state import fold
     from reporters.render.escape import plain
 

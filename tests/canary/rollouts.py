@@ -123,6 +123,17 @@ class Rollouts:
             *words,
         )
 
+    def swap(self, model):
+        """Have another model serve, without a word in the journal, and nothing beside it."""
+        site, pinned = self.bench.site, self.bench.pin(model)
+        if site.look().stable.digest != pinned.digest:
+            site.ensure_out()
+            site.ensure_removed()
+            self.bench.canary(model, share=100)
+            self.bench.serve(model)
+        site.ensure_out()
+        site.ensure_removed()
+
     def status(self):
         """Return what `status` says, as data."""
         told = self.run("status", "--format=json")

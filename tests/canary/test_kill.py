@@ -52,9 +52,7 @@ def again(rollouts, how):
 
 def anew(rollouts):
     """Have `good` serve again, and nothing else there."""
-    rollouts.bench.serve("good")
-    rollouts.bench.site.ensure_out()
-    rollouts.bench.site.ensure_removed()
+    rollouts.swap("good")
 
 
 def lines(rollouts):

@@ -155,6 +155,27 @@ def test_a_fault_after_the_stable_side_was_replaced_brings_back_what_served_befo
     assert state(scene).phase is Phase.ROLLED_BACK
 
 
+@pytest.mark.parametrize("at", ["out", "removed"])
+def test_after_it_was_replaced_the_candidate_serves_until_what_was_is_back(scene, at):
+    """Nobody is without an answer meanwhile: the stable side is changed while the canary serves."""
+
+    def before(name):
+        if name == at:
+            scene.site.before = watched
+            raise EnvironmentFault("the engine hangs")
+
+    def watched(name):
+        if name == "stable credit:1":
+            assert scene.site.sight.canary.share == 1.0
+
+    scene.site.before = before
+    with pytest.raises(EnvironmentFault, match="hangs"):
+        scene.start()
+    assert scene.site.does[-4:] == ["stable credit:1", "out", "removed", "guard off"]
+    assert scene.site.sight.whole
+    assert scene.site.sight.stable.digest == OLD.digest
+
+
 def test_being_told_to_stop_rolls_back_at_once_and_exits_as_aborted(scene):
     def before(name):
         if name == "share 25":
