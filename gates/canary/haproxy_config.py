@@ -7,12 +7,8 @@ and the stable side with everything: that is what HAProxy comes back with, whene
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
-from gates.canary.haproxy_counts import BITS, EPOCH, fallback, table
-
-# From this many microseconds on (2**27 is 134 s) all is one row's business: the server's time-out.
-_LONGEST: Final = 27
+from gates.canary.haproxy_counts import EPOCH, ROUNDING, fallback, table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,13 +83,13 @@ frontend {layout.backend}_in
     bind {layout.bind}
     # One line of JSON a request: no address, no path, nothing of the request itself.
     log-format '{{"at":%Ts,"server":"%s","status":%ST,"ms":%Ta,"retries":"%rc","ended":"%ts"}}'
-    # How long each answer took, in microseconds, rounded down to {BITS} binary digits ...
+    # How long each answer took, in microseconds, rounded down to 1/64 ...
     http-request set-var(txn.mg_at) date(0,us)
     http-response set-var(txn.mg_us) date(0,us),sub(txn.mg_at)
     http-response set-var(txn.mg_us) int(0) if {{ var(txn.mg_us) -m int lt 0 }}
 """
     ]
-    rows += [_round(power) for power in range(BITS, _LONGEST + 1)]
+    rows += [_round(power, cut) for power, cut in ROUNDING]
     rows += [
         f"    http-response track-sc0 var(txn.mg_us) table {table(layout.backend, side)}"
         f" if {{ srv_name {side} }}\n"
@@ -109,12 +105,11 @@ frontend {layout.backend}_in
     return "".join(rows)
 
 
-def _round(power: int) -> str:
-    mask = 0xFFFFFFFF & ~((1 << (power - BITS + 1)) - 1)
-    least = 1 << power
+def _round(power: int, cut: int) -> str:
+    mask = 0xFFFFFFFF & ~((1 << cut) - 1)
     return (
         f"    http-response set-var(txn.mg_us) var(txn.mg_us),and({mask})"
-        f" if {{ var(txn.mg_us) -m int ge {least} }}\n"
+        f" if {{ var(txn.mg_us) -m int ge {1 << power} }}\n"
     )
 
 

@@ -1,8 +1,8 @@
 """What HAProxy counted since its worker began: answers, errors, and how long each took.
 
 Its own `rtime` is a mean of the last 1,024 requests, and a log can lose lines. So the generated
-configuration has it count every answer in a table whose key is the time it took, rounded down to
-`BITS` binary digits; a table only ever counts up, whoever reads it, and however often.
+configuration has it count every answer in a table whose key is the time it took, rounded down by
+`ROUNDING`; a table only ever counts up, whoever reads it, and however often.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from gates.canary.counters import Arm, Counters, bucket
 from gates.canary.haproxy_socket import ask
 from gates.errors import EnvironmentFault
 
-# A key keeps this many binary digits: its time is right to 1/128 or better.
-BITS: Final = 7
+# From 2**power microseconds on, that many of the last binary digits are cut off: what is left is
+# known to 1/64. One step for three powers costs HAProxy 7 rules a request, not 21.
+ROUNDING: Final = tuple((power, power - 6) for power in range(7, 28, 3))
 EPOCH: Final = "proc.model_gates_epoch"
 _ENTRY: Final = re.compile(r"key=(-?\d+) .*gpc0=(\d+)")
 _ANSWERS: Final = ("hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other")
@@ -98,5 +99,5 @@ def _latency(text: str) -> Mapping[int, int]:
 
 def _seconds(key: int) -> float:
     """Return the middle of the times that a key stands for."""
-    width = 1 << max(0, key.bit_length() - BITS)
-    return max(0, key + width / 2) / 1e6
+    cut = max((cut for power, cut in ROUNDING if key >= 1 << power), default=0)
+    return max(0, key + (1 << cut) / 2) / 1e6

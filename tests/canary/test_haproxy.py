@@ -15,7 +15,7 @@ import pytest
 from gates.canary.counters import between, bucket, upper
 from gates.canary.haproxy import Admin, Lane, Lanes, Router
 from gates.canary.haproxy_config import Layout, config
-from gates.canary.haproxy_counts import BITS, _seconds
+from gates.canary.haproxy_counts import ROUNDING, _seconds
 from gates.canary.haproxy_socket import ask, order
 from gates.canary.sight import Health, Side
 from gates.errors import EnvironmentFault
@@ -417,9 +417,9 @@ def test_a_share_is_of_what_takes_part(stable, canary, share):
 def test_a_latency_is_known_to_one_per_cent(took):
     # As the rules of the configuration do it: `and` with a mask that is wider for larger numbers.
     key = took
-    for power in range(BITS, 28):
+    for power, cut in ROUNDING:
         if key >= 1 << power:
-            key &= ~((1 << (power - BITS + 1)) - 1)
+            key &= ~((1 << cut) - 1)
     assert _seconds(key) * 1e6 == pytest.approx(took, rel=0.01, abs=0.5)
 
 
