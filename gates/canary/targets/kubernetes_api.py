@@ -63,12 +63,12 @@ class Api:
 
         Raises EnvironmentFault where there is no answer, or none that can be understood.
         """
-        raw = self._sent(method, path, body, kind)
-        status, text = raw
+        status, text = self._sent(method, path, body, kind)
         try:
             found = json.loads(text) if text else {}
         except (ValueError, RecursionError):
-            found = None
+            # "404 page not found": a path, and so a kind of object, that there is not.
+            found = {} if status >= 400 else None
         if not isinstance(found, dict):
             raise EnvironmentFault(
                 f"the Kubernetes API answered {status} with something that is no object of JSON",
@@ -190,7 +190,8 @@ def _read(response: Any, deadline: float) -> bytes:
     """Return the whole body, unless it trickles in past the deadline or has no end."""
     parts: list[bytes] = []
     size = 0
-    for part in response.stream(65536, decode_content=True):
+    # read1 returns what has come; read waits until there is as much as was asked for.
+    while part := response.read1(65536, decode_content=True):
         size += len(part)
         if size > _MAX_ANSWER:
             raise ValueError("too large")

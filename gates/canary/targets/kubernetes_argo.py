@@ -152,7 +152,9 @@ class Rolling:
                 # A template that was looked at only now takes the word back.
                 self._patch_status({"abort": True})
                 return None
-            return None if _weight(rollout) else True
+            # Until it says since when, a step that it had begun may still set a weight.
+            back = _status(rollout).get("abortedAt") and not _weight(rollout)
+            return True if back else None
 
         if waited(out, self.settle) is None:
             raise self._fault(f"the controller did not send everything back in {self.settle:g} s")

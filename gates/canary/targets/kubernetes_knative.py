@@ -176,7 +176,9 @@ class Serverless:
         return bool(ready) and self._runs(str(newest), image)
 
     def _runs(self, name: str, image: str) -> bool:
-        revision = self.cluster.find(REVISION, name) or {"spec": {}}
+        revision = self.cluster.find(REVISION, name) if name else None
+        if revision is None:
+            return False
         return any(one.get("image") == image for one in revision["spec"].get("containers") or ())
 
     def _split(self, service: Object) -> Split:
