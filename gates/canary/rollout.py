@@ -71,6 +71,7 @@ class Rollout:
     replay: Callable[[], Judgement]
     hurried: Callable[[], bool] = field(default=lambda: False)
     until: float | None = None
+    ending: Ending | None = field(default=None, init=False)
 
     def forward(self) -> Ending:
         """Go on from where the journal is, to the end, to a hold, or back.
@@ -78,6 +79,38 @@ class Rollout:
         Raises Unconfirmed when the way back could not be confirmed, Fenced when somebody else has
         the rollout by now, and the fault because of which it went back.
         """
+        try:
+            return self._settled()
+        except Exception:
+            raise
+        except BaseException:  # noqa: BLE001  (told to stop, whatever the command line calls it)
+            return self._cancelled()
+
+    def back(self, cause: Cause, why: str) -> Ending:
+        """Send everything to the stable side, as it was. Raises Unconfirmed, or Fenced."""
+        try:
+            return self._back(cause, why)
+        except Exception:
+            raise
+        except BaseException:  # noqa: BLE001  (as above)
+            # Who is told to stop in the middle of it has this to bring to its end all the same.
+            return self._end(self.ending) if self.ending else self._back(cause, why)
+
+    def _back(self, cause: Cause, why: str) -> Ending:
+        why = bounded(why, MAX_TEXT)
+        retreat = Retreat(hand=self.hand, hurried=self.hurried)
+        retreat.say("aborting", cause=cause, why=why)
+        retreat.go()
+        code = EXIT_BLOCKED if cause is Cause.VERDICT else EXIT_ABORTED
+        return self._end(Ending(phase=Phase.ROLLED_BACK, code=code, why=why))
+
+    def _cancelled(self) -> Ending:
+        """Go back, unless the rollout had come to its end when we were told to stop."""
+        if self.ending is not None:
+            return self._end(self.ending)
+        return self.back(Cause.REQUEST, "the run was cancelled")
+
+    def _settled(self) -> Ending:
         try:
             return self._forward()
         except _Held as held:
@@ -92,17 +125,6 @@ class Rollout:
         except Exception as error:
             self.back(Cause.FAULT, f"a bug of ours ({type(error).__name__})")
             raise
-        except BaseException:  # noqa: BLE001  (told to stop, whatever the command line calls it)
-            return self.back(Cause.REQUEST, "the run was cancelled")
-
-    def back(self, cause: Cause, why: str) -> Ending:
-        """Send everything to the stable side, as it was. Raises Unconfirmed, or Fenced."""
-        why = bounded(why, MAX_TEXT)
-        retreat = Retreat(hand=self.hand, hurried=self.hurried)
-        retreat.say("aborting", cause=cause, why=why)
-        retreat.go()
-        code = EXIT_BLOCKED if cause is Cause.VERDICT else EXIT_ABORTED
-        return self._end(Ending(phase=Phase.ROLLED_BACK, code=code, why=why))
 
     def _forward(self) -> Ending:
         state = self._state()
@@ -208,9 +230,11 @@ class Rollout:
 
     def _end(self, ending: Ending) -> Ending:
         """Say that it is over, and let go; what cannot be tidied up now does no harm."""
+        self.ending = ending
         site = self.hand.site
         with suppress(EnvironmentFault):
-            self.hand.journal.write("ended", phase=ending.phase, why=ending.why)
+            if not self._state().phase.ended:
+                self.hand.journal.write("ended", phase=ending.phase, why=ending.why)
         with suppress(EnvironmentFault):
             if self.hand.plan.guarded and not self.hurried():
                 site.ensure_guard(on=False)
