@@ -23,7 +23,16 @@ from gates.canary.error_rate import ErrorRate, Method
 from gates.canary.judgement import Judgement, together
 from gates.canary.latency import Latency
 from gates.canary.look import Look
-from gates.canary.standing import broken, idle, lost, misrouted, stable_fault, unmeasured, unwell
+from gates.canary.standing import (
+    broken,
+    hopeless,
+    idle,
+    lost,
+    misrouted,
+    stable_fault,
+    unmeasured,
+    unwell,
+)
 from gates.report import Mode, Model
 
 if TYPE_CHECKING:
@@ -79,7 +88,7 @@ class Analysis(Model):
 
 def judge(look: Look, options: Analysis) -> Judgement:
     """Return what can be said of a canary at one look; pure."""
-    for question in (broken, unwell, unmeasured):
+    for question in (broken, unwell, unmeasured, hopeless):
         finding = question(look)
         if finding:
             return together([finding])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import Field, Strict, model_validator
 
 from gates.canary.judgement import Finding
-from gates.canary.look import Look, figures, rate, risk
+from gates.canary.look import Look, Risk, figures, rate, risk
 from gates.report import Mode, Model, Verdict
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class ErrorRate(Model):
         if not (compared.canary.requests and compared.stable.requests):
             why = "one side has answered nothing"
             return self._finding(look, compared, None, Verdict.INCONCLUSIVE, why)
-        parts = risk(alpha, len(look.earlier))
+        parts = _parts(method, alpha, len(look.earlier))
         alone = _known(method, (compared,), parts.alone if look.earlier else parts.whole)
         if look.full:
             # What it rests on is not of the same time: it may fail only as a step by itself does.
@@ -136,6 +136,11 @@ class ErrorRate(Model):
             n=n,
             n_needed=needed,
         )
+
+
+def _parts(method: Method, alpha: float, step: int) -> Risk:
+    """Return the parts of alpha; an interval for one look has it all, at each."""
+    return risk(alpha, step) if method == "sequential" else Risk(whole=alpha, alone=alpha)
 
 
 def _spliced(lower: Known, upper: Known) -> Known:

@@ -1,7 +1,7 @@
 """What has to be in order before a canary's numbers mean anything.
 
-Each question is asked in turn, and the first that is not in order is the answer. Only the first of
-them fails a canary: the rest say whose fault it is not, or that nothing can be told yet.
+Each question is asked in turn, and the first that is not in order is the answer. `broken` and
+`hopeless` fail a canary; the others say whose fault it is not, or that nothing can be told yet.
 """
 
 from __future__ import annotations
@@ -44,6 +44,11 @@ def unwell(look: Look) -> Finding | None:
         return _undecided(look, "stable", "stable_failing", why)
     if sight.canary.health is not Health.READY:
         return _undecided(look, "health", "starting", f"the canary is {sight.canary.health}")
+    return None
+
+
+def hopeless(look: Look) -> Finding | None:
+    """Return whether nothing that the canary answers is any good, for a start."""
     step = look.step
     if step.canary.requests < _ALL_ERRORS or step.canary.errors < step.canary.requests:
         return None
