@@ -3,6 +3,7 @@
 ```
 journal.jsonl      the latest rollout          lease.json   who holds it; its token only ever grows
 earlier/NAME.jsonl those before                abort.json   somebody asked for an abort
+alive-TOKEN.lock   held while the process lives that took the lease
 state.lock         held while any of these is read and written
 act.lock           held while something is done to the site
 ```
@@ -18,7 +19,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from io import FileIO
 from pathlib import Path
@@ -32,6 +33,8 @@ from gates.errors import EnvironmentFault
 
 MAX_JOURNAL: Final = 16 * 1024 * 1024
 _POLL = 0.02
+# The locks that say that this process lives, each with its open file.
+_LIVES: dict[Path, int] = {}
 _PATIENCE = 10.0
 
 
@@ -95,7 +98,22 @@ class FileStore:
                 )
             lease = Lease(token=self._token() + 1, holder=holder, beat=0, ttl=ttl)
             self._write(lease)
+            self._live(lease)
             return lease
+
+    def orphaned(self, lease: Lease) -> bool:
+        """Return whether the process that took this lease has ended, as the kernel knows."""
+        try:
+            handle = os.open(self._alive(lease), os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        finally:
+            os.close(handle)
+        return True
 
     def renew(self, lease: Lease) -> Lease:
         """Give a sign of life, with `lease.ttl` from now on."""
@@ -110,6 +128,7 @@ class FileStore:
             held = self._held()
             if held is not None and held.token == lease.token:
                 self._write(replace(held, holder=""))
+                self._let_die(lease)
 
     @contextmanager
     def fenced(self, lease: Lease) -> Iterator[None]:
@@ -139,6 +158,24 @@ class FileStore:
     @property
     def _earlier(self) -> Path:
         return self.folder / "earlier"
+
+    def _alive(self, lease: Lease) -> Path:
+        return self.folder / f"alive-{lease.token}.lock"
+
+    def _live(self, lease: Lease) -> None:
+        """Hold a lock for as long as this process lives; without one, nobody knows of its end."""
+        for old in self.folder.glob("alive-*.lock"):
+            old.unlink(missing_ok=True)
+        with suppress(OSError):
+            handle = os.open(self._alive(lease), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _LIVES[self._alive(lease)] = handle
+
+    def _let_die(self, lease: Lease) -> None:
+        handle = _LIVES.pop(self._alive(lease), None)
+        if handle is not None:
+            os.close(handle)
+        self._alive(lease).unlink(missing_ok=True)
 
     def _extend(self, keep: int, line: bytes) -> None:
         """Write a line behind the first `keep` bytes; leave the journal as it was if that fails."""

@@ -141,6 +141,10 @@ class KubernetesStore:
                 return self._stamped(lease)
         raise self._contended()
 
+    def orphaned(self, _lease: Lease) -> bool:
+        """Return that nobody knows: a process elsewhere ends unseen."""
+        return False
+
     def renew(self, lease: Lease) -> Lease:
         """Give a sign of life, with `lease.ttl` from now on."""
 

@@ -72,7 +72,7 @@ class S3Store:
     client: Any
     bucket: str
     folder: str
-    patience: float = 30.0
+    patience: float = 10.0
 
     def read(self) -> bytes:
         """Return the journal of the latest rollout; empty where there was none."""
@@ -137,6 +137,10 @@ class S3Store:
         taken = self._change(decide)
         self._prove()
         return Lease(token=taken.token, holder=holder, beat=taken.beat, ttl=ttl)
+
+    def orphaned(self, _lease: Lease) -> bool:
+        """Return that nobody knows: a process elsewhere ends unseen."""
+        return False
 
     def renew(self, lease: Lease) -> Lease:
         """Give a sign of life, with `lease.ttl` from now on."""

@@ -66,6 +66,10 @@ class Store(Protocol):
         """
         ...
 
+    def orphaned(self, lease: Lease) -> bool:
+        """Return whether whoever took this lease is known to have ended, without a word."""
+        ...
+
     def renew(self, lease: Lease) -> Lease:
         """Give a sign of life, with `lease.ttl` from now on; raises Fenced."""
         ...

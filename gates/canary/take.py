@@ -19,9 +19,9 @@ _POLL: Final = 0.2
 _HEARD: Final = 5.0
 
 
-def begin(store: Store, holder: str, ttl: float, clock: Clock) -> Lease:
-    """Take a deployment for a new rollout. Raises Locked while there is another."""
-    found, lease = records(store), store.lease()
+def free(store: Store) -> None:
+    """Raise Locked if another rollout is on its way; of two that come now, `begin` tells."""
+    found = records(store)
     phase = fold(found).phase
     if not phase.ended:
         raise Locked(
@@ -29,7 +29,13 @@ def begin(store: Store, holder: str, ttl: float, clock: Clock) -> Lease:
             hint="Go on with `model-gates canary resume`, or end it with `model-gates canary "
             "abort`.",
         )
-    if lease is not None and not _finished(lease, found):
+
+
+def begin(store: Store, holder: str, ttl: float, clock: Clock) -> Lease:
+    """Take a deployment for a new rollout. Raises Locked while there is another."""
+    free(store)
+    lease = store.lease()
+    if lease is not None and not _finished(lease, records(store)):
         _await_silence(store, lease, clock)
     return store.acquire(holder, ttl, over=lease.token if lease else None)
 
@@ -53,7 +59,8 @@ def end(store: Store, holder: str, ttl: float, clock: Clock, reason: str) -> Lea
     if lease is None:
         return store.acquire(holder, ttl)
     found = records(store)
-    if lease.holder != HOLDER and not (fold(found).phase is Phase.HELD and _wrote(lease, found)):
+    waits = fold(found).phase is Phase.HELD and _wrote(lease, found)
+    if not (waits or lease.holder == HOLDER or store.orphaned(lease)):
         store.ask_abort(reason)
         if _heard(store, clock):
             return None
@@ -87,13 +94,19 @@ def _still(store: Store) -> int | None:
 
 
 def _await_silence(store: Store, lease: Lease, clock: Clock) -> None:
-    """Wait until a lease must be dead, by our own clock. Raises Locked at a sign of life."""
+    """Wait until nobody can be alive behind a lease. Raises Locked at a sign of life.
+
+    Half of its time is enough: a holder gives several signs in that, and one who was only slow is
+    fenced off, and does no harm. When all of it is over, the guard comes.
+    """
+    if store.orphaned(lease):
+        return
 
     def alive() -> bool:
         now = store.lease()
         return now is not None and (now.token, now.beat) != (lease.token, lease.beat)
 
-    if _within(lease.ttl, clock, alive):
+    if _within(lease.ttl / 2, clock, alive):
         raise Locked(
             f"another process holds this deployment, and is alive: {lease.holder}",
             hint="Wait for it, or end what it does with `model-gates canary abort`.",

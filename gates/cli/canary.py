@@ -75,7 +75,7 @@ def start(
     github: GithubOption = False,
 ) -> None:
     """Begin a rollout: check the evidence, then go step by step."""
-    from gates.canary.take import begin
+    from gates.canary.take import begin, free
     from gates.cli.canary_evidence import Asked, checked
     from gates.cli.canary_go import go, letting_go, until
     from gates.cli.canary_hand import gates_of
@@ -84,6 +84,7 @@ def start(
     place = _opened(ctx.obj, deployment, config, policy, out, github=github)
     place = replace(place, settings=_changed(place, steps, bake, on_inconclusive))
     store = place.site.store
+    free(store)
     pinned = place.site.pin(image), place.site.stable()
     if pinned[0].digest == pinned[1].digest:
         typer.echo(f"{deployment}: {pinned[0].digest[:19]} serves already; nothing is to be done")

@@ -13,12 +13,13 @@ _SERVER.set_forkserver_preload(["gates.cli", "tests.canary.doomed", "docker", "n
 _PATIENCE = 120
 
 
-def command(words, at, do):
+def command(words, at, do, log=os.devnull):
     """Run a command of `canary`, and `do` something when its n-th line has been written.
 
-    `at` is None for every line. Returns the exit code, -9 for a process that was killed.
+    `at` is None for every line. Returns the exit code, -9 for a process that was killed; what it
+    said is in `log`.
     """
-    process = _SERVER.Process(target=_run, args=(words, at, do))
+    process = _SERVER.Process(target=_run, args=(words, at, do, log))
     process.start()
     process.join(_PATIENCE)
     if process.is_alive():
@@ -51,7 +52,7 @@ class KillGuard:
             kill_self()
 
 
-def _run(words, at, do):
+def _run(words, at, do, log):
     from gates.canary.file_store import FileStore
 
     written = [0]
@@ -66,8 +67,7 @@ def _run(words, at, do):
 
     FileStore.append = watched
     sys.argv = ["model-gates", "canary", *words]
-    # What it says is for a person; here it would only be in the way.
-    sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    sys.stdout = sys.stderr = open(log, "a", encoding="utf-8")  # noqa: SIM115, PTH123
     from gates.__main__ import main
 
     main()

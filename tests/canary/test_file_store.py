@@ -167,6 +167,7 @@ def test_a_full_disk_leaves_the_journal_as_it_was(tmp_path):
         (disk / "filler").unlink()
         assert store.append(line(store, lease.token, "x" * 9000), lease.token)
         assert len(chain.read(store.read(), "j").records) == 2
+        store.release(lease)
     finally:
         subprocess.run(["umount", str(disk)], check=True)
 
@@ -190,3 +191,16 @@ def test_a_lease_that_somebody_scribbled_on_is_said(store, begun):
     (store.folder / "lease.json").write_text("mine now")
     with pytest.raises(EnvironmentFault, match="not as it was written"):
         store.renew(begun)
+
+
+def test_the_kernel_knows_of_a_holder_that_ended(store):
+    code = (
+        "import os, sys; from pathlib import Path; from gates.canary.file_store import FileStore;"
+        "FileStore(folder=Path(sys.argv[1])).acquire('ann', 60); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(store.folder)], check=False, timeout=60)
+    assert store.orphaned(store.lease())
+    mine = store.acquire("bob", 60, over=store.lease().token)
+    assert not store.orphaned(mine)
+    store.release(mine)
+    assert list(store.folder.glob("alive-*")) == []

@@ -457,7 +457,8 @@ def test_a_holder_that_died_is_replaced_when_its_lease_is_over(scene):
     over(scene)
     before = scene.time.now
     assert take.go_on(scene.site.store, "eve", 60, scene.time).holder == "eve"
-    assert scene.time.now - before >= 60
+    # Before the guard, which waits for all of it.
+    assert 30 <= scene.time.now - before < 60
 
 
 def test_an_abort_does_not_wait_for_who_does_not_answer(scene):
