@@ -30,7 +30,7 @@ def drift(share: int, plan: Plan, sight: Sight) -> str:
 
 def _drifted(share: int, plan: Plan, sight: Sight) -> Iterator[str]:
     stable, canary = sight.stable, sight.canary
-    if not _is_share(canary, share):
+    if not _is_share(canary, share) and not (share == 100 and _taken_over(plan, sight)):
         yield f"the canary has {canary.share:.1%} of the traffic, where {share} % was set"
     if canary.digest not in (plan.candidate.digest, None):
         yield f"the canary runs {canary.digest}, not {plan.candidate.digest}"
@@ -38,6 +38,12 @@ def _drifted(share: int, plan: Plan, sight: Sight) -> Iterator[str]:
         yield "users can reach the canary"
     if stable.digest not in (plan.stable.digest, plan.candidate.digest, None):
         yield f"the stable side runs {stable.digest}, not {plan.stable.digest}"
+
+
+def _taken_over(plan: Plan, sight: Sight) -> bool:
+    """Return whether the canary has become the stable side, where a place has one for both."""
+    gone = sight.canary.health is Health.ABSENT
+    return gone and sight.whole and sight.stable.digest == plan.candidate.digest
 
 
 def _canary_pinned(_act: Act, plan: Plan, sight: Sight) -> str:

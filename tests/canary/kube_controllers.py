@@ -54,6 +54,10 @@ class Kubelet:
         names = [f"{owner}-{key}-{number}" for number in range(count)]
         for name in names:
             pod = _pod(name, owner, template, state)
+            pod["metadata"]["labels"]["pod-template-hash"] = key
+            reference = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": f"{owner}-{key}"}
+            reference |= {"uid": f"uid-{owner}-{key}", "controller": True}
+            pod["metadata"]["ownerReferences"] = [reference]
             there = stub.get("pods", name)
             if there is None or there["status"] != pod["status"]:
                 stub.put("pods", pod, status=pod["status"])

@@ -10,7 +10,6 @@ import pytest
 from gates.canary.sight import Health
 from gates.canary.targets.kubernetes import Kubernetes
 from gates.canary.targets.kubernetes_argo import _steps
-from gates.canary.targets.kubernetes_istio import Virtual
 from gates.errors import EnvironmentFault, InputError
 from tests.canary.kube_controllers import (
     KSERVE_MODE,
@@ -182,11 +181,11 @@ def test_istio_drift_and_what_istio_complains_of(istio):
     site.ensure_out()
     assert weights(istio.stub) == [(100, 0)]
     said = {"level": "ERROR", "type": {"code": "IST0101", "name": "ReferencedResourceNotFound"}}
-    found = virtual_service(entry(100, 0)) | {"status": {"validationMessages": [said]}}
-    router = site.ways.router
-    assert isinstance(router, Virtual)
-    with pytest.raises(EnvironmentFault, match="IST0101"):
-        router._sound(found)
+    found = istio.stub.get("virtualservices", "credit")
+    istio.stub.put("virtualservices", found, status={"validationMessages": [said]})
+    assert site.look().canary.reason == "Istio complains of it: IST0101"
+    with pytest.raises(EnvironmentFault, match="Istio complains of it: IST0101"):
+        site.ensure_share(5)
 
 
 def test_istio_other_protocols_may_not_reach_a_side(istio):

@@ -244,14 +244,28 @@ def test_weights_that_gitops_puts_back_are_seen(bench):
 
 
 @pytest.mark.parametrize("condition", ["Accepted", "ResolvedRefs"])
-def test_a_route_that_its_gateway_does_not_take_is_no_share(bench, condition):
+def test_a_route_that_its_gateway_does_not_take_is_no_share_and_the_way_back_stays_open(
+    bench, condition
+):
     site = bench.site()
     site.ensure_canary(site.pin(NEW))
     bench.gateway.says[condition] = "False"
-    with pytest.raises(EnvironmentFault, match=f"cannot be told.*{condition}: NotAllowed"):
+    bench.stub.settle()
+    with pytest.raises(EnvironmentFault, match=rf"{condition}: NotAllowed.*no weight was changed"):
         site.ensure_share(5)
+    assert bench.weights() == (100, 0)
+    bench.weigh(95, 5)
+    sight = site.look()
+    assert sight.canary.reachable
+    assert f"{condition}: NotAllowed" in sight.canary.reason
+    assert sight.stable.health is Health.READY, "or no guard would send anything back"
     with pytest.raises(EnvironmentFault, match="cannot be told"):
-        site.look()
+        site.ensure_out()
+    assert bench.weights() == (100, 0)
+    assert not site.look().whole, "the weights say so, and nobody else does"
+    bench.gateway.says.clear()
+    bench.stub.settle()
+    assert site.look().whole
 
 
 def test_a_change_that_no_gateway_has_looked_at_is_not_in_effect(bench):
@@ -266,8 +280,10 @@ def test_a_change_that_no_gateway_has_looked_at_is_not_in_effect(bench):
 
 def test_a_route_at_no_gateway_is_no_route(bench):
     bench.stub.edit("httproutes", "credit", lambda one: one["spec"].update(parentRefs=[]))
+    site = bench.site()
     with pytest.raises(EnvironmentFault, match="attached to no gateway"):
-        bench.site().look()
+        site.ensure_canary(site.pin(NEW))
+    assert bench.stub.get("deployments", "credit-canary")["spec"]["replicas"] == 0
 
 
 @pytest.mark.parametrize("who", ["canary", "stable"])
@@ -341,20 +357,29 @@ def test_a_service_that_reaches_pods_of_the_other_side_is_found_out(bench):
     site.ensure_canary(site.pin(NEW))
     bench.kubelet.services["credit-stable"] = {"app": "credit"}
     bench.stub.settle()
-    with pytest.raises(EnvironmentFault, match="selects a pod of the other side"):
-        site.look()
+    sight = site.look()
+    assert sight.canary.reachable
+    assert not sight.whole
+    with pytest.raises(
+        EnvironmentFault, match=r"reaches a pod of the other.*no weight was changed"
+    ):
+        site.ensure_share(5)
+    assert bench.weights() == (100, 0)
+    site.ensure_out()
+    site.ensure_removed()
+    assert site.look().whole
 
 
-def test_deployments_that_select_the_same_pods_are_found_out(bench):
-    site = bench.site()
-    site.ensure_canary(site.pin(NEW))
-
+def test_pods_belong_to_the_deployment_that_made_them_whatever_their_labels(bench):
     def wider(found):
         found["spec"]["selector"]["matchLabels"] = {"app": "credit"}
 
     bench.stub.edit("deployments", "credit", wider)
-    with pytest.raises(EnvironmentFault, match="selects a pod of the other side"):
-        site.look()
+    site = bench.site()
+    site.ensure_canary(site.pin(NEW))
+    sight = site.look()
+    assert (sight.stable.digest, sight.canary.digest) == (digest_of(OLD), digest_of(NEW))
+    assert sight.whole
 
 
 def test_a_canary_that_has_traffic_is_not_removed(bench):

@@ -58,14 +58,10 @@ class Route:
     services: tuple[str, str]
     settle: float
 
-    def share(self) -> float:
-        """Return the canary's part of the traffic, as its gateways have it."""
+    def share(self) -> tuple[float, str]:
+        """Return the canary's part of the traffic, and why its gateways may not have it so."""
         route = self.cluster.get(HTTP_ROUTE, self.name)
-        rules = self._rules(route)
-        why = unsettled(route)
-        if why:
-            raise self._fault(why)
-        return share_of(rules)
+        return share_of(self._rules(route)), unsettled(route)
 
     def split(self, percent: int, *, force: bool) -> None:
         """Send this part to the canary, and return when every gateway has taken it over."""

@@ -74,9 +74,10 @@ class Virtual:
     route: int | str | None
     names: tuple[str, str]
 
-    def share(self) -> float:
-        """Return the canary's part of the traffic, as the object has it."""
-        return share_of(self._sound(self.cluster.get(VIRTUAL_SERVICE, self.name)))
+    def share(self) -> tuple[float, str]:
+        """Return the canary's part of the traffic, as the object has it, and Istio's complaint."""
+        found = self.cluster.get(VIRTUAL_SERVICE, self.name)
+        return share_of(self._rules(found)), complaint(found)
 
     def split(self, percent: int, *, force: bool) -> None:
         """Send this part to the canary."""
@@ -85,7 +86,13 @@ class Virtual:
         changed = self.cluster.change(
             VIRTUAL_SERVICE, self.name, lambda found: careful.decide(self._rules(found))
         )
-        self._sound(changed)
+        why = complaint(changed)
+        if why:
+            raise EnvironmentFault(
+                why,
+                where=where,
+                hint=f"See `istioctl analyze -n {self.cluster.namespace}`.",
+            )
 
     def by_hand(self) -> tuple[str, ...]:
         """Return the command that sends everything to the stable side."""
@@ -93,22 +100,6 @@ class Virtual:
         with suppress(GatesError):
             rules = self._rules(self.cluster.get(VIRTUAL_SERVICE, self.name))
         return (command(self.cluster, VIRTUAL_SERVICE, self.name, shut(rules)),)
-
-    def _sound(self, found: Object) -> tuple[Weights, ...]:
-        """Return the weights, unless Istio says that something is wrong with the object."""
-        status = found.get("status") or {}
-        wrong = [
-            str((one.get("type") or {}).get("code") or one.get("level"))
-            for one in status.get("validationMessages") or ()
-            if one.get("level") in ("ERROR", 3)
-        ]
-        if wrong:
-            raise EnvironmentFault(
-                f"Istio complains of it: {bounded(', '.join(wrong), 200)}",
-                where=self.cluster.where(VIRTUAL_SERVICE, self.name),
-                hint=f"See `istioctl analyze -n {self.cluster.namespace}`.",
-            )
-        return self._rules(found)
 
     def _rules(self, found: Object) -> tuple[Weights, ...]:
         spec = found["spec"]
@@ -163,6 +154,16 @@ class Virtual:
             where=self.cluster.where(VIRTUAL_SERVICE, self.name),
             hint="docs/canary-kubernetes.md shows what it has to look like.",
         )
+
+
+def complaint(found: Object) -> str:
+    """Return what Istio says is wrong with an object, where it says so; empty if nothing is."""
+    wrong = [
+        str((one.get("type") or {}).get("code") or one.get("level"))
+        for one in (found.get("status") or {}).get("validationMessages") or ()
+        if one.get("level") in ("ERROR", 3)
+    ]
+    return f"Istio complains of it: {bounded(', '.join(wrong), 200)}" if wrong else ""
 
 
 def _name(service: str, subset: str | None) -> str:

@@ -70,7 +70,7 @@ class Standard:
     def look(self) -> Sight:
         """Return both sides as they are; the shares are those of KServe's HTTPRoute."""
         service = self._service()
-        share = self._share(service)
+        share, doubt = self._share(service)
         side = self._side(service)
         deployment = side.deployment()
         stable = seen(
@@ -79,7 +79,7 @@ class Standard:
             wanted=replicas(deployment),
             reached=side.served_by(),
         )
-        return Sight(stable=stable, canary=self._canary(service, share))
+        return Sight(stable=stable, canary=self._canary(service, share, doubt))
 
     def ensure_canary(self, candidate: Pinned) -> None:
         """Have the candidate run beside the stable predictor, with nobody sent to it."""
@@ -152,7 +152,7 @@ class Standard:
     def ensure_removed(self) -> None:
         """Have no canary any more; it must be out."""
         service = self._service()
-        if service["spec"].get("canary") and self._share(service) > 0:
+        if service["spec"].get("canary") and self._share(service)[0] > 0:
             raise self._fault("the canary still has a part of the traffic, so it stays")
         gone = {"op": "remove", "path": "/spec/canary"}
         self.cluster.change(
@@ -188,15 +188,12 @@ class Standard:
             )
         return entries[0]
 
-    def _share(self, service: Object) -> float:
-        """Return the canary's part of what KServe's HTTPRoute sends.
+    def _share(self, service: Object) -> tuple[float, str]:
+        """Return the canary's part of what KServe's HTTPRoute sends, and why it may not be so.
 
         A canary that is not ready stands in no rule, whatever `trafficPercent` says.
         """
         route = self.cluster.get(HTTP_ROUTE, self.name)
-        why = unsettled(route)
-        if why:
-            raise self._fault(f"whether its HTTPRoute is in effect cannot be told: {why}")
         names = (self._predictor(service), self._predictor_named(self.canary))
         backends = [
             str(one["name"])
@@ -204,7 +201,7 @@ class Standard:
             for one in rule.get("backendRefs") or ()
         ]
         if names[1] not in backends:
-            return 0.0
+            return 0.0, unsettled(route)
         return self._route(names).share()
 
     def _route(self, names: tuple[str, str]) -> Route:
@@ -215,13 +212,9 @@ class Standard:
         last: list[str] = ["nothing was seen"]
 
         def there() -> bool | None:
-            try:
-                found = self._share(self._service())
-            except EnvironmentFault as error:
-                last[0] = error.message
-                return None
-            last[0] = f"the HTTPRoute gives the canary {found:.1%}"
-            return True if abs(found - share) < 0.001 else None
+            found, doubt = self._share(self._service())
+            last[0] = doubt or f"the HTTPRoute gives the canary {found:.1%}"
+            return True if not doubt and abs(found - share) < 0.001 else None
 
         if waited(there, self.settle) is None:
             raise self._fault(
@@ -229,7 +222,7 @@ class Standard:
                 f"{last[0]}"
             )
 
-    def _canary(self, service: Object, share: float) -> Seen:
+    def _canary(self, service: Object, share: float, doubt: str) -> Seen:
         side = self._workload(self._predictor_named(self.canary))
         deployment = self.cluster.find(DEPLOYMENT, side.name)
         if deployment is None:
@@ -241,6 +234,7 @@ class Standard:
             share,
             wanted=replicas(deployment),
             reached=side.served_by(),
+            doubt=doubt,
         )
 
     def _side(self, service: Object) -> Workload:

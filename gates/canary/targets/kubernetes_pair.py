@@ -30,6 +30,7 @@ from gates.canary.targets.kubernetes_sides import (
 from gates.errors import EnvironmentFault, InputError
 
 PREVIOUS = "model-gates.io/previous-image"
+_MIXED = "the Service of one side reaches a pod of the other, so weights say nothing"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,17 +57,16 @@ class Pair:
 
     def look(self) -> Sight:
         """Return both sides as they are."""
-        share = self.router.share()
+        share, doubt = self.router.share()
         stable, canary = self.stable_side.deployment(), self.canary_side.deployment()
         of_stable = self.stable_side.running(stable)
         of_canary = self.canary_side.running(canary)
         to_stable, to_canary = self.stable_side.served_by(), self.canary_side.served_by()
-        self._unmixed(of_stable.names & of_canary.names, frozenset())
-        if self.apart:
-            self._unmixed(to_stable & of_canary.names, to_canary & of_stable.names)
+        if self.apart and (to_stable & of_canary.names or to_canary & of_stable.names):
+            doubt = doubt or _MIXED
         return Sight(
             stable=seen(of_stable, 1.0 - share, wanted=replicas(stable), reached=to_stable),
-            canary=seen(of_canary, share, wanted=replicas(canary), reached=to_canary),
+            canary=seen(of_canary, share, wanted=replicas(canary), reached=to_canary, doubt=doubt),
         )
 
     def ensure_canary(self, candidate: Pinned) -> None:
@@ -112,7 +112,7 @@ class Pair:
 
     def ensure_removed(self) -> None:
         """Have the canary without pods; it must be out."""
-        if self.router.share() > 0:
+        if self.router.share()[0] > 0:
             raise EnvironmentFault(
                 "the canary still has a part of the traffic, so it stays",
                 where=self.cluster.where(DEPLOYMENT, self.canary_side.name),
@@ -157,7 +157,14 @@ class Pair:
         return None
 
     def _both_ready(self, percent: int) -> None:
-        sight = self.look()
+        sight, (_, doubt) = self.look(), self.router.share()
+        if doubt or _MIXED in sight.canary.reason:
+            raise EnvironmentFault(
+                f"{doubt or _MIXED}: no weight was changed",
+                where=f"namespace {self.cluster.namespace}",
+                hint="docs/canary-kubernetes.md shows what route, Services and labels have to look "
+                "like.",
+            )
         for name, side in (("canary", sight.canary), ("stable side", sight.stable)):
             needed = name == "canary" or percent < 100
             if needed and side.health is not Health.READY:
@@ -166,17 +173,6 @@ class Pair:
                     "was changed",
                     where=f"namespace {self.cluster.namespace}",
                     hint=f"See `kubectl -n {self.cluster.namespace} get pods,endpointslices`.",
-                )
-
-    def _unmixed(self, *strays: frozenset[str]) -> None:
-        for names, side in zip(strays, (self.stable_side, self.canary_side), strict=True):
-            if names:
-                raise EnvironmentFault(
-                    f"this Deployment, or the Service {side.service}, selects a pod of the other "
-                    "side, so weights say nothing",
-                    where=self.cluster.where(DEPLOYMENT, side.name),
-                    hint="Give both sides a label that the other has not, and select by it in "
-                    "each Deployment and each Service.",
                 )
 
     def _image(self, side: Workload, found: Object, image: str) -> list[dict[str, object]]:

@@ -32,10 +32,10 @@ class Weights:
 class Router(Protocol):
     """Splits the traffic; `service` is how it calls a side."""
 
-    def share(self) -> float:
-        """Return the canary's part of the traffic, as it is in effect.
+    def share(self) -> tuple[float, str]:
+        """Return the canary's part of the traffic, and why it may not be in effect; empty if it is.
 
-        Raises EnvironmentFault where that cannot be told.
+        A doubt is told and not raised: the way back has to be open then, more than ever.
         """
         ...
 

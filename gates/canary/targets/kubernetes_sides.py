@@ -91,11 +91,14 @@ def running(pods: Iterable[Object], container: str) -> Running:
     )
 
 
-def seen(found: Running, share: float, *, wanted: int, reached: frozenset[str]) -> Seen:
+def seen(
+    found: Running, share: float, *, wanted: int, reached: frozenset[str], doubt: str = ""
+) -> Seen:
     """Return a side as a rollout sees it.
 
     `wanted` is how many pods it is to have, `reached` the names of those that its Service chooses.
-    A share of 0 keeps everybody off: no router here sends a user where the weight is 0.
+    A share of 0 keeps everybody off: no router here sends a user where the weight is 0. With a
+    `doubt`, who gets what cannot be told, and a pod that is there may be reached.
     """
     health, reason = _health(found, wanted, reached)
     (one,) = found.digests if len(found.digests) == 1 else (None,)
@@ -103,9 +106,9 @@ def seen(found: Running, share: float, *, wanted: int, reached: frozenset[str]) 
         digest=one or None,
         health=health,
         share=share,
-        reachable=share > 0,
+        reachable=share > 0 or bool(doubt and found.total),
         restarts=found.restarts,
-        reason=reason,
+        reason="; ".join(one for one in (reason, doubt) if one),
     )
 
 
@@ -138,7 +141,8 @@ class Workload:
                 hint="Select the pods by labels.",
             )
         place = container(_pod_spec(deployment), self.container, self._where())
-        return running(self.cluster.select(POD, labels), str(place["name"]))
+        pods = [pod for pod in self.cluster.select(POD, labels) if _is_of(pod, self.name)]
+        return running(pods, str(place["name"]))
 
     def served_by(self) -> frozenset[str]:
         """Return the names of the pods that its Service sends requests to."""
@@ -216,6 +220,14 @@ def _pod_spec(deployment: Object) -> Mapping[str, Any]:
 def _status(pod: Object, name: str) -> Mapping[str, Any]:
     statuses: Sequence[Mapping[str, Any]] = (pod.get("status") or {}).get("containerStatuses") or ()
     return next((one for one in statuses if one.get("name") == name), {})
+
+
+def _is_of(pod: Object, deployment: str) -> bool:
+    """Return whether a Deployment made a pod; its labels alone may fit another's selector."""
+    metadata = pod["metadata"]
+    owners = [one for one in metadata.get("ownerReferences") or () if one.get("controller")]
+    name = f"{deployment}-{(metadata.get('labels') or {}).get('pod-template-hash')}"
+    return all(one.get("kind") == "ReplicaSet" and one.get("name") == name for one in owners)
 
 
 def _is_ready(pod: Object) -> bool:
