@@ -21,6 +21,7 @@ from gates.errors import EnvironmentFault
 # known to 1/64. One step for three powers costs HAProxy 7 rules a request, not 21.
 ROUNDING: Final = tuple((power, power - 6) for power in range(7, 28, 3))
 EPOCH: Final = "proc.model_gates_epoch"
+_TRIES: Final = 3
 _ENTRY: Final = re.compile(r"key=(-?\d+) .*gpc0=(\d+)")
 _ANSWERS: Final = ("hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other")
 # No answer at all: it could not be connected to; it broke off; it was given to the other side.
@@ -40,23 +41,25 @@ def fallback(backend: str) -> str:
 def counters(path: str, backend: str, servers: tuple[str, str], timeout: float) -> Counters:
     """Return the counts of the stable and the canary server, in this order of `servers`.
 
-    Raises EnvironmentFault when they cannot be had, or HAProxy was reloaded in between.
+    Raises EnvironmentFault when they cannot be had, or HAProxy reloads while they are read.
     """
-    epoch = _epoch(path, timeout)
-    rows = stat_rows(ask(path, "show stat -1 4 -1", timeout))
-    arms = [
-        Arm(
-            requests=_sum(rows, backend, server, (*_ANSWERS, *_LOST)),
-            errors=_sum(rows, backend, server, ("hrsp_5xx", *_LOST)),
-            latency=_latency(ask(path, f"show table {table(backend, server)}", timeout)),
-        )
-        for server in servers
-    ]
-    if _epoch(path, timeout) != epoch:
-        raise EnvironmentFault(
-            "HAProxy was reloaded while its counters were read", where=path, hint="Look again."
-        )
-    return Counters(epoch=epoch, stable=arms[0], canary=arms[1])
+    for _ in range(_TRIES):
+        epoch = _epoch(path, timeout)
+        rows = stat_rows(ask(path, "show stat -1 4 -1", timeout))
+        stable, canary = (_arm(path, rows, (backend, server), timeout) for server in servers)
+        if _epoch(path, timeout) == epoch:
+            return Counters(epoch=epoch, stable=stable, canary=canary)
+    raise EnvironmentFault(
+        "HAProxy reloads while its counters are read", where=path, hint="Look again later."
+    )
+
+
+def _arm(path: str, rows: list[dict[str, str]], of: tuple[str, str], timeout: float) -> Arm:
+    return Arm(
+        requests=_sum(rows, *of, (*_ANSWERS, *_LOST)),
+        errors=_sum(rows, *of, ("hrsp_5xx", *_LOST)),
+        latency=_latency(ask(path, f"show table {table(*of)}", timeout)),
+    )
 
 
 def stat_rows(text: str) -> list[dict[str, str]]:

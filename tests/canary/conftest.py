@@ -15,6 +15,7 @@ def test_something(bench):
 
 import contextlib
 import itertools
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -30,7 +31,11 @@ _NUMBERS = itertools.count()
 @pytest.fixture(scope="session")
 def dockerd(real):
     """Return the address of a Docker engine of our own."""
-    with engine.running(real("dockerd")) as address:
+    program = real("dockerd")
+    if not engine.allowed():
+        needed = os.environ.get("MODEL_GATES_REQUIRE_REAL") == "1"
+        (pytest.fail if needed else pytest.skip)("dockerd: only root may start it")
+    with engine.running(program) as address:
         yield address
 
 

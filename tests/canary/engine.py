@@ -26,6 +26,15 @@ def running(program):
         _as_root("rm", "-rf", "--one-file-system", folder, check=False)
 
 
+def allowed():
+    """Return whether we may start an engine, ourselves or with sudo."""
+    try:
+        _as_root("true")
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return True
+
+
 def _started(program, folder):
     for driver in _DRIVERS:
         if _try(program, folder, driver):

@@ -1,7 +1,11 @@
 """What of the Docker target is decided without an engine."""
 
+import contextlib
 import io
+import socket
 import tarfile
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,11 +17,11 @@ from gates.canary.sight import Health, Pinned
 from gates.canary.targets.docker import ContainerOptions, Docker, split
 from gates.canary.targets.docker_artifact import digest
 from gates.canary.targets.docker_crew import Names, crew
-from gates.canary.targets.docker_engine import Container, _moment
-from gates.canary.targets.docker_health import health
-from gates.canary.targets.docker_run import fingerprint, matches
+from gates.canary.targets.docker_engine import Container, Engine, _moment
+from gates.canary.targets.docker_health import answers, health
+from gates.canary.targets.docker_run import _environment, _host, fingerprint, matches
 from gates.canary.targets.registry import TARGETS
-from gates.errors import InputError, Refused
+from gates.errors import EnvironmentFault, InputError, Refused
 
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
 ROUTER = {"socket": "/run/s", "backend": "b"}
@@ -188,6 +192,88 @@ def test_the_proxys_file_follows_from_the_options():
         "retry-on conn-failure\n",
     ):
         assert line in text
+
+
+@pytest.fixture
+def deaf(tmp_path):
+    """Return the path of a socket that takes connections and never answers."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(tmp_path / "s"))
+    listener.listen(16)
+    yield f"unix://{tmp_path}/s"
+    listener.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_engine_that_never_answers_is_an_error_in_time(deaf):
+    engine = Engine(address=deaf, timeout=0.3)
+    for attempt in (engine.now, lambda: engine.image("i"), lambda: engine.containers("credit")):
+        began = time.monotonic()
+        with pytest.raises(EnvironmentFault, match="engine does not answer"):
+            attempt()
+        assert time.monotonic() - began < 2
+
+
+def test_an_address_that_is_none_is_an_error():
+    with pytest.raises(EnvironmentFault, match="engine does not answer"):
+        Engine(address="nonsense://x").now()
+
+
+def test_for_a_bridge_a_port_of_loopback_leads_to_the_one_inside():
+    options = ContainerOptions(network="bridge", port=9000)
+    assert _host(options, "127.0.0.1", 8081)["port_bindings"] == {9000: ("127.0.0.1", 8081)}
+    assert _environment(options, 8081) == {"PORT": "9000"}
+    assert _environment(ContainerOptions(), 8081) == {"PORT": "8081"}
+
+
+class Drip(threading.Thread):
+    """A server that answers whoever connects with these pieces, a moment apart."""
+
+    def __init__(self, *pieces, pause=0.0):
+        super().__init__(daemon=True)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.pieces, self.pause = pieces, pause
+        self.start()
+
+    def run(self):
+        with contextlib.suppress(OSError):
+            client, _ = self.listener.accept()
+            with client:
+                for piece in self.pieces:
+                    client.sendall(piece)
+                    time.sleep(self.pause)
+
+    def stop(self):
+        self.listener.close()
+        self.join()
+
+
+@pytest.mark.parametrize(
+    ("pieces", "path", "expected"),
+    [
+        ((b"HTTP/1.1 200 OK\r\n\r\n",), "/", True),
+        ((b"HTTP/1.1 2", b"04 x\r\n\r\n"), "/", True),
+        ((b"HTTP/1.1 302 Found\r\n\r\n",), "/", True),
+        ((b"HTTP/1.1 503 no\r\n\r\n",), "/", False),
+        ((b"SSH-2.0\r\n",), "/", False),
+        ((b"\xff\xfe\n",), "/", False),
+        ((), "/", False),
+        ((b"x" * 5000,), "/", False),
+        ((), None, True),
+    ],
+)
+def test_what_an_answer_is(pieces, path, expected):
+    server = Drip(*pieces)
+    assert answers(*server.listener.getsockname(), path, 1.0) is expected
+    server.stop()
+
+
+def test_a_server_that_drips_is_cut_off():
+    server = Drip(*[b"x"] * 30, pause=0.05)
+    began = time.monotonic()
+    assert not answers(*server.listener.getsockname(), "/", 0.3)
+    assert time.monotonic() - began < 1
+    server.stop()
 
 
 def packed(*members):

@@ -118,6 +118,33 @@ def test_a_reload_brings_everything_back_to_stable_and_is_seen_in_the_counters(v
 
 
 @needs_haproxy
+def test_a_connection_from_before_a_reload_is_not_kept_on_the_canary(valve):
+    valve.router.ensure_share(100)
+    epoch = valve.router.counters().epoch
+    client = http.client.HTTPConnection("127.0.0.1", valve.users.port, timeout=10)
+    before = [_served_by(client) for _ in range(3)]
+    valve.proxy.reload()
+    wait_until(lambda: valve.router.counters().epoch != epoch, "another worker")
+    # HAProxy shuts what is idle; whoever asks on it then connects anew, as every client does.
+    after = [_served_by(client) for _ in range(5)]
+    client.close()
+    assert before == ["canary"] * 3
+    assert after[1:] == ["stable"] * 4
+
+
+def _served_by(client):
+    """Return who answers a request on a connection that is kept; None if it was shut."""
+    try:
+        client.request("POST", "/predict", json.dumps(ROW))
+        answer = client.getresponse()
+        answer.read()
+    except (OSError, http.client.HTTPException):
+        client.close()
+        return None
+    return answer.headers["X-Served-By"]
+
+
+@needs_haproxy
 def test_after_a_crash_everything_goes_to_stable(valve):
     valve.router.ensure_share(50)
     before = valve.router.counters()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,6 +20,8 @@ from gates.report import bounded
 LABEL: Final = "model-gates."
 _CONFLICT: Final = 409
 _MISSING: Final = 404
+_PATIENCE: Final = 3.0
+_POLL: Final = 0.05
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,7 +56,7 @@ class Engine:
     """An engine at an address such as unix:///run/docker.sock; `timeout` is of each call (s)."""
 
     address: str
-    timeout: float = 30.0
+    timeout: float = 15.0
 
     def image(self, name: str) -> Mapping[str, Any]:
         """Return what the engine knows of an image; raises InputError if it does not have it."""
@@ -92,14 +95,27 @@ class Engine:
             except self._errors.APIError as error:
                 if error.status_code != _CONFLICT:
                     raise
-        found = self.container(name)
-        ours = {LABEL + key: value for key, value in found.labels.items()} if found else {}
-        if found is None or not labels.items() <= ours.items():
+        found = self._made(name)
+        ours = {LABEL + key: value for key, value in found.labels.items()}
+        if not labels.items() <= ours.items():
             raise Refused(
                 "another container has the name that this one is to have",
                 where=name,
                 hint=f"Look at it, then remove it: docker rm {name}",
             )
+        return found
+
+    def _made(self, name: str) -> Container:
+        """Return a container that was made; by another, it has its name before it is there."""
+        deadline = time.monotonic() + _PATIENCE
+        while (found := self.container(name)) is None:
+            if time.monotonic() > deadline:
+                raise EnvironmentFault(
+                    "a container that was made is not there",
+                    where=name,
+                    hint="Another process takes it away: is a second rollout under way?",
+                )
+            time.sleep(_POLL)
         return found
 
     def start(self, one: Container) -> None:
@@ -119,10 +135,10 @@ class Engine:
                 self._api.rename(one.id, name)
 
     def remove(self, one: Container) -> None:
-        """Remove a container, running or not; its volumes stay. One that is gone is fine."""
+        """Remove a container, running or not; of ours, the nameless volumes too. Gone is fine."""
         gone = contextlib.suppress(self._errors.NotFound)
         with self._call(f"cannot remove the container {one.name}"), gone:
-            self._api.remove_container(one.id, force=True)
+            self._api.remove_container(one.id, force=True, v="role" in one.labels)
 
     def unless_stopped(self, one: Container) -> None:
         """Have a container come back after the machine does, unless it was stopped on purpose."""

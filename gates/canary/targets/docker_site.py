@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
 from gates.canary.counters import Counters
 from gates.canary.file_store import FileStore
-from gates.canary.haproxy import Admin, Lane, Router
+from gates.canary.haproxy import Admin, Lanes, Router
 from gates.canary.sight import Endpoints, Health, Pinned, Seen, Side, Sight
 from gates.canary.targets import docker_artifact, docker_run
 from gates.canary.targets.docker import Docker, split
@@ -59,11 +60,9 @@ class DockerSite:
 
     def look(self) -> Sight:
         """Return both sides: the engine's word, the router's, and their own answer."""
-        found, lanes = self._crew(), self._router.lanes()
-        return Sight(
-            stable=self._seen(found.stable, Side.STABLE, lanes.stable, lanes.share(Side.STABLE)),
-            canary=self._seen(found.canary, Side.CANARY, lanes.canary, lanes.share(Side.CANARY)),
-        )
+        found, lanes, now = self._crew(), self._router.lanes(), self._engine.now()
+        stable = self._seen(found.stable, Side.STABLE, lanes, now)
+        return Sight(stable=stable, canary=self._seen(found.canary, Side.CANARY, lanes, now))
 
     def counters(self) -> Counters:
         """Return HAProxy's counts."""
@@ -248,22 +247,19 @@ class DockerSite:
         check = self.options.health
         return answers(host, port, check.path, check.timeout)
 
-    def _seen(self, one: Container | None, side: Side, lane: Lane, share: float) -> Seen:
+    def _seen(self, one: Container | None, side: Side, lanes: Lanes, now: datetime) -> Seen:
+        lane = lanes.stable if side is Side.STABLE else lanes.canary
         own = one is not None and one.status == "running" and self._answers(side)
         routed = lane.up or lane.admin is Admin.MAINT
         patience = self.options.health.start
-        state, reason = health(
-            one, now=self._engine.now(), answers=own and routed, patience=patience
-        )
-        if own and not routed:
-            reason = reason and "HAProxy's checks of it fail"
+        state, reason = health(one, now=now, answers=own and routed, patience=patience)
         return Seen(
             digest=None if one is None or not one.running else one.image,
             health=state,
-            share=share,
+            share=lanes.share(side),
             reachable=lane.admin is not Admin.MAINT,
             restarts=one.restarts if one else 0,
-            reason=reason,
+            reason=reason and "HAProxy's checks of it fail" if own and not routed else reason,
         )
 
     def _artifact(self, pinned: Pinned) -> str | None:
