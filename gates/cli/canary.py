@@ -235,29 +235,20 @@ def history(ctx: typer.Context, deployment: DeploymentArgument, config: FileOpti
 
 
 @canary_app.command("haproxy-config")
-def haproxy_config(
-    deployment: DeploymentArgument,
-    bind: Annotated[str, typer.Option(help="Where users come in.")] = "127.0.0.1:8080",
-    sticky: Annotated[
-        str | None, typer.Option(help="A cookie that keeps a user on one side.")
-    ] = None,
-    not_idempotent: Annotated[
-        bool,
-        typer.Option("--not-idempotent", help="Never send a request again that may have arrived."),
-    ] = False,
-    config: FileOption = FILE,
-) -> None:
+def haproxy_config(deployment: DeploymentArgument, config: FileOption = FILE) -> None:
     """Print the HAProxy configuration that goes with a Docker deployment."""
+    from gates.canary import settings
     from gates.canary.haproxy_config import config as text
-    from gates.canary.settings import deployment as found
-    from gates.canary.settings import load
     from gates.canary.targets.docker import Docker
 
-    settings, _ = load(config)
-    target = found(settings, deployment, str(config)).target.chosen()  # type: ignore[attr-defined]
+    found, _ = settings.load(config)
+    target = settings.deployment(found, deployment, str(config)).chosen
     if not isinstance(target, Docker):
-        raise ConfigError("only a Docker deployment has an HAProxy of ours", where=str(config))
-    typer.echo(text(target.layout(bind, sticky=sticky, idempotent=not not_idempotent)), nl=False)
+        raise ConfigError(
+            "only a Docker deployment has an HAProxy of its own",
+            where=f"{config}: deployments: {deployment}: target",
+        )
+    typer.echo(text(target.layout()), nl=False)
 
 
 @canary_app.command()

@@ -34,7 +34,6 @@ from gates.canary.haproxy_config import Layout
 from gates.report import Model
 
 if TYPE_CHECKING:
-    from gates.canary.haproxy_config import Layout
     from gates.canary.targets.docker_site import DockerSite
 
 _ADDRESS = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):([0-9]{1,5})")
@@ -173,22 +172,6 @@ class Docker(Model):
             idempotent=router.idempotent,
             sticky=router.sticky,
             timeout=router.answer,
-        )
-
-    def layout(self, bind: str, *, sticky: str | None, idempotent: bool) -> Layout:
-        """Return what the HAProxy of this deployment is to look like; users come in at `bind`."""
-        from gates.canary.haproxy_config import Layout
-
-        return Layout(
-            socket=self.router.socket,
-            bind=bind,
-            backend=self.router.backend,
-            stable=self.stable,
-            canary=self.canary,
-            names=(self.router.stable, self.router.canary),
-            health=self.health.path,
-            idempotent=idempotent,
-            sticky=sticky,
         )
 
     def folder(self, name: str) -> Path:
