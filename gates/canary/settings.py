@@ -142,8 +142,14 @@ class Deployment(Model):
 
     def site(self, name: str) -> Site:
         """Return the target, opened."""
-        site: Site = self.target.chosen().site(name)  # type: ignore[attr-defined]
+        site: Site = self.chosen.site(name)
         return site
+
+    @property
+    def chosen(self) -> Any:
+        """Return the target's own options."""
+        block: OneOf = self.target
+        return block.chosen()
 
     @property
     def target_name(self) -> str:
