@@ -35,6 +35,7 @@ class Cloud:
     stuck: bool = False
     refuse_updates: bool = False
     killed_after: int | None = None
+    dead: bool = False
     busy: int = 0
     pending: dict | None = None
     moved: datetime = field(default_factory=lambda: datetime(2026, 11, 26, 12, 0, tzinfo=UTC))
@@ -47,6 +48,14 @@ class Cloud:
     @property
     def changes(self):
         return [name for name, _ in self.requests if name.startswith("Update")]
+
+    def kill(self, after):
+        """Have the process die ahead of the request that changes something after so many more."""
+        self.killed_after, self.dead = after, False
+
+    def live(self):
+        """Begin a process that nobody kills."""
+        self.killed_after, self.dead = None, False
 
     def weights(self):
         return {v["VariantName"]: v["CurrentWeight"] for v in self.endpoint.production_variants}
@@ -67,6 +76,7 @@ def cloud():
     made = Cloud(aws=aws)
     events = aws.sagemaker.meta.events
     events.register("provide-client-params.sagemaker", lambda **k: _note(made, **k))
+    aws.s3.meta.events.register("provide-client-params.s3", lambda **_: _alive(made))
     events.register("before-call.sagemaker.UpdateEndpoint", lambda **k: _update(made, **k))
     events.register("after-call.sagemaker.DescribeEndpoint", lambda **k: _described(made, **k))
     weigh = "sagemaker.UpdateEndpointWeightsAndCapacities"
@@ -109,10 +119,16 @@ def _models(aws):
 
 def _note(made, params, model, **_):
     if made.killed_after is not None and model.name.startswith(("Create", "Update", "Delete")):
-        if made.killed_after == 0:
-            raise Killed
+        made.dead = made.dead or made.killed_after == 0
         made.killed_after -= 1
+    _alive(made)
     made.requests.append((model.name, params))
+
+
+def _alive(made, **_):
+    """Let nothing through from a process that was killed, whatever it still means to do."""
+    if made.dead:
+        raise Killed
 
 
 def _update(made, params, **_):

@@ -318,13 +318,13 @@ def test_killed_before_any_request_it_goes_on_from_what_stands_there(made):
     new = site.pin("new")
     for act in (lambda: site.ensure_canary(new), lambda: site.ensure_stable(new)):
         for number in range(4):
-            made.killed_after = number
+            made.kill(number)
             try:
                 act()
             except Killed:
                 continue
             finally:
-                made.killed_after = None
+                made.live()
             break
     assert made.changes.count("UpdateEndpoint") == 1
     assert made.models() == {"AllTraffic": "new"}

@@ -151,14 +151,15 @@ def test_killed_before_any_request_a_rollout_goes_on_from_what_stands_there(made
     ]
     for act in acts:
         for number in range(4):
-            made.killed_after = number
+            made.kill(number)
             try:
                 act()
             except Killed:
+                made.live()
                 assert site.look().stable.health is Health.READY
                 continue
             finally:
-                made.killed_after = None
+                made.live()
             break
         else:
             pytest.fail("an act takes more requests than were tried")
