@@ -73,7 +73,7 @@ class Hand:
 
     def make(self, act: Act, within: float | None = None) -> Sight:
         """As `carry_out`, without a word in the journal, in at most `within` seconds."""
-        seconds = _SECONDS[act.name] if within is None else within
+        seconds = max(_SECONDS[act.name], self.site.patience) if within is None else within
         self.pulse.allow(seconds + _MARGIN)
         deadline = self.clock.monotonic() + seconds
         with self.site.store.fenced(self.pulse.lease):

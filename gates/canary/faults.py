@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from gates.errors import GatesError
+from gates.errors import EnvironmentFault, GatesError
 
 EXIT_HELD: Final = 10
 EXIT_ABORTED: Final = 20
@@ -19,6 +19,10 @@ class Locked(GatesError):
 
 class Fenced(Locked):
     """Somebody took the deployment over: this process may not touch it any more."""
+
+
+class TakenBack(EnvironmentFault):
+    """The platform rolled a candidate back by itself: what served before serves."""
 
 
 class Unconfirmed(GatesError):

@@ -33,7 +33,8 @@ class Plan:
     A step bakes for `bake`, or until `max_bake` where it is not decided by then; it is looked at
     `looks` times in `bake`. `lease` is how long the target waits for a sign of life, `hold` how
     long for a person. `settings` is the digest of the file with the limits; `asked` says who
-    started it, why and from where, `evidence` which record let it.
+    started it, why and from where, `evidence` which record let it. Where the site `shifts_itself`
+    there are no steps of ours: SageMaker's guardrails move the traffic, and watch their alarms.
     """
 
     rollout: str
@@ -53,6 +54,7 @@ class Plan:
     guarded: bool
     replayed: bool
     settings: str
+    shifts_itself: bool = False
     asked: Mapping[str, str] = field(default_factory=dict)
     evidence: Mapping[str, str] = field(default_factory=dict)
 

@@ -45,6 +45,8 @@ def forward(plan: Plan) -> tuple[Act, ...]:
     acts = [Act(name=Name.START)]
     if plan.replayed:
         acts.append(Act(name=Name.REPLAY))
+    if plan.shifts_itself:
+        return (*acts, *(Act(name=name) for name in (Name.REPLACE, Name.RETURN, Name.REMOVE)))
     for share in plan.steps:
         if 0 < share < 100:
             acts += _step(share)
@@ -56,8 +58,9 @@ def forward(plan: Plan) -> tuple[Act, ...]:
 
 
 def promotion(acts: tuple[Act, ...]) -> int:
-    """Return the place in `forward` from which on the canary has all of the traffic."""
-    return acts.index(Act(name=Name.SHIFT, share=100))
+    """Return the place in `forward` from which on the candidate is put in place."""
+    last = Act(name=Name.SHIFT, share=100)
+    return acts.index(last) if last in acts else acts.index(Act(name=Name.REPLACE))
 
 
 def backward(plan: Plan, sight: Sight) -> tuple[Act, ...]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from gates.canary.acts import Hand, NotSo, told
 from gates.canary.bake import Judge, Tally, over
 from gates.canary.confirmed import drift
-from gates.canary.faults import EXIT_ABORTED, EXIT_HELD, Fenced
+from gates.canary.faults import EXIT_ABORTED, EXIT_HELD, Fenced, TakenBack
 from gates.canary.judgement import Judgement
 from gates.canary.plan import OnInconclusive
 from gates.canary.program import Act, Name
@@ -150,6 +150,8 @@ class Rollout:
             return
         try:
             self.hand.carry_out(act)
+        except TakenBack as error:
+            raise _Back(Cause.VERDICT, error.message) from error
         except NotSo as error:
             # A candidate that does not even come up has failed; that is no fault of the site.
             if act.name in (Name.START, Name.SHIFT):

@@ -92,11 +92,24 @@ class Store(Protocol):
 
 
 class Site(Protocol):
-    """A target, opened: two sides behind one router. Every call returns within seconds."""
+    """A target, opened: two sides behind one router.
+
+    A look returns within seconds, an act within `patience`.
+    """
 
     @property
     def store(self) -> Store:
         """Return where the journal lives."""
+        ...
+
+    @property
+    def shifts_itself(self) -> bool:
+        """Return whether the platform moves and watches the traffic alone, once it is told to."""
+        ...
+
+    @property
+    def patience(self) -> float:
+        """Return how long an act may take here, in seconds, where that is longer than usual."""
         ...
 
     def pin(self, image: str) -> Pinned:

@@ -352,6 +352,7 @@ def _plan(
         guarded=settings.guard == "target",
         replayed=settings.replay is not None,
         settings=place.digest,
+        shifts_itself=place.site.shifts_itself,
         asked={key: value for key, value in asked.items() if value},
         evidence={key: value for key, value in evidence.items() if value},
     )

@@ -40,6 +40,8 @@ class PaperSite:
     deaf: set = field(default_factory=set)
     before: object = lambda _name: None
     looks: int = 0
+    shifts_itself = False
+    patience = 0.0
 
     def look(self):
         self.looks += 1

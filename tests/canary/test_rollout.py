@@ -8,7 +8,7 @@ import pytest
 from gates.canary import take
 from gates.canary.bake import steps
 from gates.canary.confirmed import drift, unlike
-from gates.canary.faults import Fenced, Locked, Unconfirmed
+from gates.canary.faults import Fenced, Locked, TakenBack, Unconfirmed
 from gates.canary.file_store import FileStore
 from gates.canary.journal import records
 from gates.canary.onward import How, place
@@ -101,6 +101,26 @@ def test_every_kind_of_plan_has_its_program(scene, steps):
     else:
         assert ending.phase is Phase.PROMOTED
         assert shared == [f"share {one}" for one in steps if 0 < one < 100] + ["share 100"] * 2
+
+
+def test_a_platform_that_shifts_by_itself_is_told_once(scene):
+    scene.plan = replace(PLAN, shifts_itself=True)
+    assert scene.start().phase is Phase.PROMOTED
+    assert scene.said == []
+    assert scene.site.does[2:] == [
+        "share 100", "stable credit:2", "out", "removed", "guard off",
+    ]  # fmt: skip
+
+
+def test_what_a_platform_took_back_by_itself_has_failed(scene):
+    def before(name):
+        if name == "stable credit:2":
+            raise TakenBack("an alarm went off")
+
+    scene.plan, scene.site.before = replace(PLAN, shifts_itself=True), before
+    ending = scene.start()
+    assert (ending.code, ending.why) == (1, "an alarm went off")
+    assert scene.site.sight.whole
 
 
 # Back

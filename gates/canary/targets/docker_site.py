@@ -58,6 +58,16 @@ class DockerSite:
         called = one.labels.get("image", one.called)
         return Pinned(image=called, digest=one.image, artifact=digest)
 
+    @property
+    def shifts_itself(self) -> bool:
+        """Return that it does not: HAProxy does as it is told."""
+        return False
+
+    @property
+    def patience(self) -> float:
+        """Return how long both sides' containers may take to start and to stop, in seconds."""
+        return 2 * (self.options.health.start + self.options.container.stop)
+
     def look(self) -> Sight:
         """Return both sides: the engine's word, the router's, and their own answer."""
         found, lanes, now = self._crew(), self._router.lanes(), self._engine.now()

@@ -214,6 +214,16 @@ class KubernetesSite:
     guard: InCluster | None
     options: Kubernetes
 
+    @property
+    def shifts_itself(self) -> bool:
+        """Return that it does not: even Argo Rollouts waits for us at each step."""
+        return False
+
+    @property
+    def patience(self) -> float:
+        """Return how long a new image may take, the router's word included, in seconds."""
+        return self.options.patience + self.options.settle
+
     def pin(self, image: str) -> Pinned:
         """Return an image by its digest; whether a node can pull it shows when it runs."""
         return pin(image)

@@ -14,15 +14,12 @@ from typing import Any, Final
 
 from gates.canary.aws import calling, code_of
 from gates.canary.targets.sagemaker_config import Wanted, same_variants
+from gates.canary.faults import TakenBack
 from gates.errors import EnvironmentFault, InputError
 from gates.report import bounded
 
 _BUSY: Final = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack"})
 READY: Final = "InService"
-
-
-class TakenBack(EnvironmentFault):
-    """SageMaker rolled an update back by itself: what served before serves."""
 
 
 @dataclass(frozen=True, kw_only=True)
