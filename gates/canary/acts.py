@@ -119,7 +119,8 @@ def _start(site: Site, plan: Plan, _act: Act) -> None:
 
 def _replace(site: Site, plan: Plan, _act: Act) -> None:
     # Again, because what is replaced must not be what serves.
-    site.ensure_share(100)
+    if not plan.shifts_itself:
+        site.ensure_share(100)
     site.ensure_stable(plan.candidate)
 
 

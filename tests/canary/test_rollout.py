@@ -107,9 +107,7 @@ def test_a_platform_that_shifts_by_itself_is_told_once(scene):
     scene.plan = replace(PLAN, shifts_itself=True)
     assert scene.start().phase is Phase.PROMOTED
     assert scene.said == []
-    assert scene.site.does[2:] == [
-        "share 100", "stable credit:2", "out", "removed", "guard off",
-    ]  # fmt: skip
+    assert scene.site.does[2:] == ["stable credit:2", "out", "removed", "guard off"]
 
 
 def test_what_a_platform_took_back_by_itself_has_failed(scene):

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gates.canary.aws import calling, code_of
-from gates.canary.targets.sagemaker_config import Wanted, same_variants
 from gates.canary.faults import TakenBack
+from gates.canary.targets.sagemaker_config import Wanted, same_variants
 from gates.errors import EnvironmentFault, InputError
 from gates.report import bounded
 
