@@ -62,11 +62,6 @@ class Strata:
         both = self.size + self.base
         return np.asarray(np.sum(self.size * self.base / np.maximum(both, 1.0), axis=-1))
 
-    @property
-    def reversed(self) -> Strata:
-        """Return the same counts the other way round: the rise becomes a fall."""
-        return Strata(errors=self.before, size=self.base, before=self.errors, base=self.size)
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Fitted:
