@@ -47,10 +47,10 @@ class Analysis(Model):
     """What a canary is held to while users meet it."""
 
     error_rate: ErrorRate | None = Field(
-        default=ErrorRate(), description="Limit on errors; null asks nothing."
+        default=ErrorRate(), description="Limit on errors."
     )
     latency: Latency | None = Field(
-        default=Latency(), description="Limit on latency; null asks nothing."
+        default=Latency(), description="Limit on latency; `mode: report` where a meter has none."
     )
     alpha: Alpha = Field(
         default=0.05,

@@ -17,6 +17,7 @@ from gates.canary.plan import OnInconclusive
 from gates.canary.program import Act, Name
 from gates.canary.retreat import Retreat
 from gates.canary.sight import Health, Sight
+from gates.canary.standing import BLAMELESS
 from gates.canary.state import Phase, State, fold
 from gates.errors import EXIT_BLOCKED, EXIT_OK, EnvironmentFault, GatesError
 from gates.report import MAX_TEXT, Verdict, bounded
@@ -163,7 +164,8 @@ class Rollout:
             return
         if judgement.verdict is Verdict.FAIL:
             raise _Back(Cause.VERDICT, judgement.reason)
-        if self.hand.plan.on_inconclusive is OnInconclusive.ABORT:
+        wanted = self.hand.plan.on_inconclusive is OnInconclusive.ABORT
+        if wanted and judgement.code not in BLAMELESS:
             raise _Back(Cause.VERDICT, f"undecided: {judgement.reason}")
         raise _Held(judgement.reason)
 

@@ -13,6 +13,10 @@ from gates.canary.look import Look, figures, rate
 from gates.canary.sight import Health
 from gates.report import Verdict
 
+# What is held against no canary, whatever a team has become of the undecided.
+BLAMELESS = frozenset(
+    {"stable_failing", "stable_worse", "both_failing", "meter_failing", "impossible", "no_share"}
+)
 _RESTARTS = 2
 _ALL_ERRORS = 20
 # Looks in a row without counts, after which it is no longer a hiccup (as Argo Rollouts has it).

@@ -141,8 +141,8 @@ PLAN = Plan(
 )
 
 
-def judgement(verdict, reason="because"):
-    return Judgement(verdict=Verdict(verdict), reason=reason, findings=())
+def judgement(verdict, reason="because", code=""):
+    return Judgement(verdict=Verdict(verdict), reason=reason, findings=(), code=code)
 
 
 @dataclass
@@ -153,6 +153,7 @@ class Scene:
     plan: Plan = PLAN
     verdicts: list = field(default_factory=lambda: ["pass"])
     replayed: str = "pass"
+    code: str = ""
     hurried: bool = False
     time: Time = field(default_factory=Time)
     said: list = field(default_factory=list)
@@ -185,4 +186,4 @@ class Scene:
     def _judge(self, baked, share, sight, plan):
         self.said.append((share, baked))
         found = self.verdicts.pop(0) if len(self.verdicts) > 1 else self.verdicts[0]
-        return judgement(found)
+        return judgement(found, code=self.code)

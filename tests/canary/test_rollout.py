@@ -298,6 +298,12 @@ def test_a_team_may_want_the_undecided_to_be_rolled_back(scene):
     assert (ending.code, ending.why) == (1, "undecided: because")
 
 
+def test_what_is_not_the_canarys_fault_rolls_nothing_back(scene):
+    scene.plan = replace(PLAN, on_inconclusive=OnInconclusive.ABORT)
+    scene.verdicts, scene.code = ["inconclusive"], "stable_failing"
+    assert scene.start().code == 10
+
+
 def test_a_step_that_is_undecided_gets_more_time(scene):
     scene.verdicts = ["inconclusive", "inconclusive", "inconclusive", "pass"]
     assert scene.start().phase is Phase.PROMOTED
