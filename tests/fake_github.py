@@ -31,6 +31,7 @@ BOT = {"login": "github-actions[bot]", "id": 41898282}
 HEAD = "ad1b6a4c0c9b8b5a3d2e1f00112233445566aa77"
 BASE = "ba5e" * 10
 MAX_COMMENT = 65_536
+MAX_DESCRIPTION = 140
 
 
 @cache
@@ -115,6 +116,7 @@ class FakeGitHub:
     comments: list = field(default_factory=list)
     checks: list = field(default_factory=list)
     statuses: list = field(default_factory=list)
+    deployments: list = field(default_factory=list)  # each with its `statuses`
     pulls: dict = field(default_factory=lambda: {7: {"head": HEAD, "state": "open"}})
     branches: dict = field(default_factory=lambda: {"main": BASE})
     files: dict = field(default_factory=dict)  # by commit and path
@@ -303,6 +305,35 @@ class FakeGitHub:
         self.statuses.append({"sha": sha, **call.body})
         return 201, _like("status", call.body), {}
 
+    def list_deployments(self, call):
+        """As GitHub: the newest first, of an environment and a task."""
+        asked = {key: call.query[key] for key in ("environment", "task") if key in call.query}
+        found = [
+            _deployment_of(one)
+            for one in reversed(self.deployments)
+            if all(one[key] == value for key, value in asked.items())
+        ]
+        return self._page(call, found)
+
+    def create_deployment(self, call):
+        if call.body.get("auto_merge", True) or call.body.get("required_contexts") != []:
+            return 409, _error("Conflict: Commit status checks failed"), {}
+        if len(call.body.get("description") or "") > MAX_DESCRIPTION:
+            return 422, _error("description is too long (maximum is 140 characters)"), {}
+        self.last += 1
+        one = {"task": "deploy", "environment": "production", "payload": "", **call.body}
+        self.deployments.append({**one, "id": self.last, "statuses": []})
+        return 201, _deployment_of(self.deployments[-1]), {}
+
+    def create_deployment_status(self, call, number):
+        found = self._find(self.deployments, number)
+        if found is None:
+            return 404, _error("Not Found"), {}
+        if len(call.body.get("description", "")) > MAX_DESCRIPTION:
+            return 422, _error("description is too long (maximum is 140 characters)"), {}
+        found["statuses"].append(call.body)
+        return 201, _like("deployment-status", call.body), {}
+
     # --- state ---------------------------------------------------------------------------------------
 
     def _comment(self, pull, body, user):
@@ -348,6 +379,9 @@ ROUTES = (
     ("PATCH", rf"{_ANY}/check-runs/(\d+)", FakeGitHub.update_check),
     ("GET", rf"{_ANY}/commits/([0-9a-f]+)/check-runs", FakeGitHub.list_checks),
     ("POST", rf"{_ANY}/statuses/([0-9a-f]+)", FakeGitHub.create_status),
+    ("GET", rf"{_ANY}/deployments", FakeGitHub.list_deployments),
+    ("POST", rf"{_ANY}/deployments", FakeGitHub.create_deployment),
+    ("POST", rf"{_ANY}/deployments/(\d+)/statuses", FakeGitHub.create_deployment_status),
 )
 
 
@@ -517,6 +551,11 @@ def _comment_of(comment):
     shown = {key: comment[key] for key in ("id", "body")}
     shown["html_url"] = f"https://github.com/acme/credit/pull/7#issuecomment-{comment['id']}"
     return {**_like("issue-comment", shown), "user": _like("simple-user", comment["user"])}
+
+
+def _deployment_of(one):
+    shown = {key: one[key] for key in ("id", "ref", "task", "environment", "payload")}
+    return _like("deployment", {**shown, "description": one.get("description")})
 
 
 def _pull_of(schema, shown, found):

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from gates.cli.judge import Format
-from gates.errors import ConfigError, EnvironmentFault
+from gates.cli.publish import add_summary, tell
+from gates.errors import ConfigError, EnvironmentFault, GatesError
 
 if TYPE_CHECKING:
     from gates.canary.chain import Record
@@ -123,7 +124,7 @@ def go(
             found = rollout(place, pulse, plan)
             found.until = ends
             with watching(place, found.hand.journal):
-                code = does(found).code
+                code = _done(found, does).code
     finally:
         # What became of it has an exit code of its own, whoever told us to stop.
         place.world.stop.answered = True
@@ -131,26 +132,79 @@ def go(
     raise typer.Exit(code)
 
 
+def _done(found: Rollout, does: Callable[[Rollout], Ending]) -> Ending:
+    """Do something with a rollout; told to stop before it is under way, go back."""
+    from gates.canary.rollout import Cause
+    from gates.cli.stop import Stopped
+
+    try:
+        return does(found)
+    except Stopped:
+        return found.back(Cause.REQUEST, "the run was cancelled")
+
+
 def leave(place: Opened) -> None:
-    """Leave what a person reads afterwards: the table, the job's summary, and the record."""
-    from gates.atomic import write_atomic
-    from gates.canary.audit import FILE, statement
+    """Leave what a person reads afterwards: the table, the job's summary, and the record.
+
+    What cannot be left is told, and changes nothing: the rollout has come to its end.
+    """
     from gates.canary.journal import records
     from gates.canary.state import fold
-    from gates.cli.publish import add_summary
+
+    try:
+        found = records(place.site.store)
+        state, sight = fold(found), sight_of(place)
+    except GatesError as error:
+        tell(place.world.environ, f"the journal cannot be read any more: {error}")
+        return
+    for leaves in (_summary, _outputs, _record, _table):
+        try:
+            leaves(place, found, state, sight)
+        except (GatesError, OSError) as error:
+            with suppress(OSError):
+                tell(place.world.environ, f"not everything could be left to read: {error}")
+
+
+def _summary(place: Opened, _found: tuple[Record, ...], state: State, sight: Sight | None) -> None:
+    if place.github:
+        add_summary(place.world.environ, show(state, sight, Format.MARKDOWN))
+        for level, said in _annotations(place, state):
+            tell(place.world.environ, said, level)
+
+
+def _outputs(place: Opened, _found: tuple[Record, ...], state: State, _sight: Sight | None) -> None:
     from gates.github.commands import write_outputs
 
-    found = records(place.site.store)
-    state, sight = fold(found), sight_of(place)
-    typer.echo(show(state, sight, Format.CONSOLE), nl=False)
+    if place.github:
+        told = {"phase": state.phase, "share": str(state.share)}
+        write_outputs(place.world.environ, told)
+
+
+def _record(place: Opened, found: tuple[Record, ...], state: State, _sight: Sight | None) -> None:
+    from gates.atomic import write_atomic
+    from gates.canary.audit import FILE, statement
+
     if state.plan is not None:
         path = place.out / FILE
         write_atomic(path, json.dumps(statement(found), indent=1).encode() + b"\n")
         typer.echo(f"record: {path}", err=True)
-    if place.github:
-        add_summary(place.world.environ, show(state, sight, Format.MARKDOWN))
-        told = {"phase": state.phase, "share": str(state.share)}
-        write_outputs(place.world.environ, told)
+
+
+def _table(_place: Opened, _found: tuple[Record, ...], state: State, sight: Sight | None) -> None:
+    typer.echo(show(state, sight, Format.CONSOLE), nl=False)
+
+
+def _annotations(place: Opened, state: State) -> Iterator[tuple[str, str]]:
+    """Yield what stands on the run's page: a person is needed, or the candidate was sent back."""
+    from gates.canary.state import Phase
+
+    if state.phase is Phase.HELD:
+        yield "warning", f"{place.name} is held at {state.share} %: {state.why}"
+    if state.phase is Phase.ROLLED_BACK:
+        yield "error", f"{place.name} was rolled back: {state.why}"
+    if state.phase in (Phase.ABORTING, Phase.UNCONFIRMED):
+        by_hand = "\n".join(("By hand it takes:", *place.site.by_hand()))
+        yield "error", f"{place.name}: the way back is not confirmed: {state.why}\n{by_hand}"
 
 
 @contextmanager
@@ -158,15 +212,21 @@ def watching(place: Opened, journal: Journal) -> Iterator[None]:
     """Tell of every line of the journal: as a table that lives, or line by line in a log."""
     tellers: list[Callable[[tuple[Record, ...]], None]] = []
 
-    def tell(found: tuple[Record, ...]) -> None:
-        for teller in tellers:
-            teller(found)
+    def hear(found: tuple[Record, ...]) -> None:
+        for teller in tuple(tellers):
+            try:
+                teller(found)
+            except Exception:  # noqa: BLE001  (who is told changes nothing: nobody may read any more)
+                tellers.remove(teller)
 
-    journal.told = tell
+    journal.told = hear
     if place.github:
         from gates.cli.canary_mirror import mirror
 
-        tellers.append(mirror(place.world.environ, place.name, journal))
+        stop = place.world.stop
+        tellers.append(
+            mirror(place.world.environ, place.name, journal, lambda: stop.signal is not None)
+        )
     if not sys.stdout.isatty():
         tellers.insert(0, _line)
         yield
@@ -177,11 +237,16 @@ def watching(place: Opened, journal: Journal) -> Iterator[None]:
     from gates.canary.state import fold
 
     # What it leaves is printed when all is over, with what really serves then.
-    with Live(transient=True, refresh_per_second=4) as live:
-        tellers.insert(
-            0, lambda found: live.update(Text.from_ansi(show(fold(found), None, Format.CONSOLE)))
-        )
+    live = Live(transient=True, refresh_per_second=4)
+    tellers.insert(
+        0, lambda found: live.update(Text.from_ansi(show(fold(found), None, Format.CONSOLE)))
+    )
+    live.start()
+    try:
         yield
+    finally:
+        with suppress(OSError):
+            live.stop()
 
 
 def _line(found: tuple[Record, ...]) -> None:

@@ -130,7 +130,7 @@ def _told(environ: Mapping[str, str], to: str, *, require_post: bool) -> Iterato
     except EnvironmentFault as error:
         if require_post:
             raise
-        _tell(environ, f"{to} was not published, which changes no verdict: {error}")
+        tell(environ, f"{to} was not published, which changes no verdict: {error}")
 
 
 def rule_lines(environ: Mapping[str, str], report: Report) -> dict[tuple[str, str], int]:
@@ -145,8 +145,8 @@ def rule_lines(environ: Mapping[str, str], report: Report) -> dict[tuple[str, st
     return {(model, rule): spot.line for model, rule, spot in rules if spot}
 
 
-def _tell(environ: Mapping[str, str], said: str) -> None:
-    """Say something went wrong: to the runner as a warning, to a person on stderr."""
+def tell(environ: Mapping[str, str], said: str, level: str = "warning") -> None:
+    """Say something went wrong: to the runner as an annotation, to a person on stderr."""
     from gates.github.commands import command
     from gates.github.context import in_actions
     from reporters.render.escape import plain
@@ -154,10 +154,10 @@ def _tell(environ: Mapping[str, str], said: str) -> None:
     # Line by line: what follows an error's first line is what to do.
     shown = "\n  ".join(plain(line).strip() for line in said.splitlines())
     if in_actions(environ):
-        line = command("warning", shown, title="Model Gates")
+        line = command(level, shown, title="Model Gates")
         typer.echo(_through(environ, f"{line}\n"), nl=False)
     else:
-        typer.echo(f"warning: {shown}", err=True)
+        typer.echo(f"{level}: {shown}", err=True)
 
 
 def _through(environ: Mapping[str, str], commands: str) -> str:

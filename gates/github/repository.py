@@ -101,6 +101,11 @@ class Deployment(_Shape):
     """A deployment, as GitHub shows it: a mirror of what happens elsewhere."""
 
     id: int
+    payload: dict[str, Any] | str = ""
+
+    def of(self, plan: str) -> bool:
+        """Return whether it was begun for a plan, by the plan's digest."""
+        return isinstance(self.payload, dict) and self.payload.get("plan") == plan
 
 
 class _Settings(_Shape):
@@ -233,6 +238,12 @@ class Repository:
     def create_status(self, sha: str, body: dict[str, Any]) -> None:
         """Set a commit status; the last one of a context counts."""
         self.client.post(self._path(f"statuses/{sha}"), body)
+
+    def deployments(self, environment: str, task: str) -> Iterator[Deployment]:
+        """Yield the latest deployments to an environment, a hundred at most, the newest first."""
+        path = self._path("deployments")
+        page = next(self.client.pages(path, environment=environment, task=task), ())
+        yield from _read(tuple[Deployment, ...], page)
 
     def create_deployment(self, body: dict[str, Any]) -> Deployment:
         """Begin a deployment of a commit to an environment."""
