@@ -13,7 +13,7 @@ trap 'exit 4' ERR
 fence="$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')"
 # Who holds the job's token may speak to the runner, to warn of what went wrong. `run` may not: what
 # it starts could read the fence in its environment.
-if [[ "$1" == report ]]; then
+if [[ "$1" == report || "$1" == canary ]]; then
   export MODEL_GATES_FENCE="$fence"
 fi
 printf '::stop-commands::%s\n' "$fence"
