@@ -89,6 +89,8 @@ class KubernetesStore:
                     return
                 continue
             self._not_later(found, token)
+            if _lines(found) == line:
+                return  # ours already: it was the answer that got lost
             number = int(number_of(found, _BEGUN)) + 1
             if _lines(found):
                 self._put_away(found, number)
@@ -116,7 +118,8 @@ class KubernetesStore:
                 return False
             self._fits(len(whole))
             added = {"op": "add", "path": "/data/journal", "value": whole.decode("ascii")}
-            if self.cluster.swap(CONFIG_MAP, found, [added]) is not None:
+            operations = [added, *self._claimed(found, token)]
+            if self.cluster.swap(CONFIG_MAP, found, operations) is not None:
                 return True
         return False
 
@@ -247,23 +250,20 @@ class KubernetesStore:
             )
 
     def _stamped(self, lease: Lease) -> Lease:
-        """Shut the journal to whoever held the lease before."""
-        try:
-            if self.cluster.find(CONFIG_MAP, self._journal) is not None:
-                self.cluster.change(
-                    CONFIG_MAP,
-                    self._journal,
-                    lambda found: (
-                        annotated(found, _TOKEN, str(lease.token))
-                        if number_of(found, _TOKEN) < lease.token
-                        else []
-                    ),
-                )
-        except EnvironmentFault:
-            with suppress(EnvironmentFault):
-                self.release(lease)
-            raise
+        """Shut the journal to whoever held the lease before.
+
+        Where that fails the lease stays taken: a deployment that nobody holds is one that no guard
+        watches, and this one will be taken over when no sign of life follows.
+        """
+        if self.cluster.find(CONFIG_MAP, self._journal) is not None:
+            self.cluster.change(
+                CONFIG_MAP, self._journal, lambda found: self._claimed(found, lease.token)
+            )
         return lease
+
+    def _claimed(self, found: Object, token: int) -> list[dict[str, Any]]:
+        later = number_of(found, _TOKEN) < token
+        return annotated(found, _TOKEN, str(token)) if later else []
 
     def _enter(self, lease: Lease, mark: str) -> None:
         seen, since = "", time.monotonic()

@@ -21,6 +21,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import jsonschema
 
+from tests.canary.kube_patch import apply, forget, merge
+
 CONTRACT = Path(__file__).parents[1] / "contracts" / "kubernetes-api.json"
 TOKEN = "t0ken-that-no-message-may-hold"  # noqa: S105  (of no use to anybody)
 NAMESPACE = "prod"
@@ -251,7 +253,7 @@ class KubeStub:
 
     def _store(self, plural, name, fields, there):
         for path in self.unknown.get(plural, ()):
-            _forget(fields, path)
+            forget(fields, path)
         metadata = fields["metadata"] = {"namespace": NAMESPACE, **fields["metadata"]}
         metadata["uid"] = there["metadata"]["uid"] if there else f"uid-{plural}-{name}"
         old = {} if there is None else there
@@ -360,53 +362,3 @@ def validate(found):
         raise Refusal(422, "Invalid", "Too long: must have at most 1048576 bytes")
     if found["kind"] == "Lease" and found["spec"].get("holderIdentity") == "":
         raise Refusal(422, "Invalid", "spec.holderIdentity: must not be empty")
-
-
-def apply(found, operation):
-    """Apply one operation of a JSON Patch (RFC 6902): what is written here, and no more."""
-    parts = [
-        part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:]
-    ]
-    *way, last = parts
-    place = found
-    for part in way:
-        place = place[int(part)] if isinstance(place, list) else place[part]
-    if isinstance(place, list):
-        last = len(place) if last == "-" else int(last)
-    verb = operation["op"]
-    if verb == "test":
-        if place[last] != operation["value"]:
-            raise ValueError(f"testing value {operation['path']} failed")
-    elif verb == "remove":
-        del place[last]
-    elif verb == "replace":
-        if not isinstance(place, list) and last not in place:
-            raise KeyError(last)
-        place[last] = operation["value"]
-    elif verb == "add" and isinstance(place, list):
-        place.insert(last, operation["value"])
-    elif verb == "add":
-        place[last] = operation["value"]
-    else:
-        raise ValueError(f"unknown operation {verb}")
-
-
-def merge(found, patch):
-    """Apply a merge patch (RFC 7386)."""
-    if not isinstance(patch, dict):
-        return patch
-    merged = dict(found) if isinstance(found, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            merged.pop(key, None)
-        else:
-            merged[key] = merge(merged.get(key), value)
-    return merged
-
-
-def _forget(fields, path):
-    *way, last = path
-    place = fields
-    for part in way:
-        place = place.get(part, {})
-    place.pop(last, None)

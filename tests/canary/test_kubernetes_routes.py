@@ -12,16 +12,15 @@ from gates.canary.targets.kubernetes import Kubernetes
 from gates.canary.targets.kubernetes_argo import _steps
 from gates.errors import EnvironmentFault, InputError
 from tests.canary.kube_controllers import (
-    KSERVE_MODE,
     ArgoController,
     GatewayController,
-    KnativeKServe,
     Kubelet,
-    StandardKServe,
     digest_of,
     image,
 )
-from tests.canary.kube_stub import NAMESPACE, Fault, KubeStub, apply, merge
+from tests.canary.kube_kserve import KSERVE_MODE, KnativeKServe, StandardKServe
+from tests.canary.kube_patch import apply, merge
+from tests.canary.kube_stub import NAMESPACE, Fault, KubeStub
 from tests.canary.test_kubernetes_site import deployment
 
 OLD, NEW = image("a"), image("b")
@@ -752,3 +751,188 @@ def test_kserve_serverless_by_hand(serverless):
         serverless.stub.get("inferenceservices", "credit"), json.loads(shlex.split(line)[-1])
     )
     assert found["spec"]["predictor"]["canaryTrafficPercent"] == 0
+
+
+# What is left: each is a fault that says why, and leaves everything as it is
+
+
+def test_argo_a_change_by_somebody_else_is_left_alone(argo):
+    site = argo.site()
+    site.ensure_canary(site.pin(NEW))
+    with pytest.raises(EnvironmentFault, match="another change of it is under way"):
+        site.ensure_canary(site.pin(image("c")))
+    site.ensure_share(5)
+    with pytest.raises(EnvironmentFault, match="so it stays"):
+        site.ensure_removed()
+    site.ensure_share(0)
+    assert site.look().whole
+
+
+def test_argo_a_pause_that_is_no_step_is_not_ended(argo):
+    site = argo.site()
+    site.ensure_canary(site.pin(NEW))
+    argo.controller.asleep = True
+
+    def elsewhere(found):
+        found["status"]["currentStepIndex"] = 0
+
+    argo.stub.edit("rollouts", "credit", elsewhere)
+    with pytest.raises(EnvironmentFault, match="paused at step 0, which is no pause"):
+        site.ensure_share(5)
+
+
+def test_argo_a_pause_that_somebody_else_ends_first_is_not_ended_twice(argo):
+    site = argo.site()
+    site.ensure_canary(site.pin(NEW))
+
+    def promote(stub):
+        def unpaused(found):
+            found["status"].pop("pauseConditions")
+
+        stub.edit("rollouts", "credit", unpaused)
+
+    argo.stub.faults.append(Fault("PATCH", "rollouts/credit/status", do=promote))
+    site.ensure_share(5)
+    assert site.look().canary.share == 0.05
+    assert argo.controller.promoted == 1
+
+
+def test_argo_a_rollout_that_does_not_become_healthy_is_a_fault_in_time(argo):
+    site = argo.site()
+    site.ensure_canary(site.pin(NEW))
+    site.ensure_share(100)
+    argo.controller.asleep = True
+    with pytest.raises(EnvironmentFault, match="not Healthy with the new image after 1 s"):
+        site.ensure_stable(site.pin(NEW))
+
+
+def test_argo_a_template_that_is_not_what_serves_is_put_back_by_its_digest(argo):
+    """The note of what was before is wrong: what serves is what counts."""
+    site = argo.site()
+    site.ensure_canary(site.pin(NEW))
+    site.ensure_out()
+
+    def wrong(found):
+        found["metadata"]["annotations"]["model-gates.io/previous-image"] = image("f")
+
+    argo.stub.edit("rollouts", "credit", wrong)
+    site.ensure_removed()
+    assert template(argo.stub) == OLD
+
+
+def test_argo_pods_that_are_described_elsewhere_or_run_two_images_are_refused(argo):
+    site = argo.site()
+    pod = argo.stub.all("pods")[0]
+    pod["status"]["containerStatuses"][0]["imageID"] = NEW
+    argo.controller.asleep = True
+    argo.stub.put("pods", pod, status=pod["status"])
+    with pytest.raises(InputError, match="do not all run one image"):
+        site.stable()
+
+    def elsewhere(found):
+        del found["spec"]["template"]
+        found["spec"]["workloadRef"] = {"apiVersion": "apps/v1", "kind": "Deployment"}
+
+    argo.stub.edit("rollouts", "credit", elsewhere)
+    with pytest.raises(InputError, match="workloadRef"):
+        site.stable()
+
+
+def test_kserve_standard_a_new_image_that_does_not_come_up_is_a_fault_in_time(standard):
+    standard.kubelet.sick[digest_of(NEW)] = "CrashLoopBackOff"
+    site = standard.site()
+    with pytest.raises(EnvironmentFault, match="not every pod runs the new image after 1 s"):
+        site.ensure_stable(site.pin(NEW))
+    site.ensure_stable(site.pin(OLD))
+    site.ensure_stable(site.pin(OLD))
+    assert site.look().whole
+
+
+def test_kserve_standard_without_a_digest_in_the_model_is_refused(standard):
+    standard.stub.put("inferenceservices", inference_service(OLD, model={"image": ""}))
+    site = standard.site()
+    with pytest.raises(InputError, match=r"names no `model\.image`"):
+        site.ensure_canary(site.pin(NEW))
+
+
+def test_kserve_standard_a_route_in_doubt_is_told_and_the_way_back_stays_open(standard):
+    site = standard.site()
+    site.ensure_canary(site.pin(NEW))
+    gateway = standard.stub.controllers[1]
+    gateway.says["Accepted"] = "False"
+    standard.stub.settle()
+    sight = site.look()
+    assert sight.canary.reachable
+    assert "Accepted" in sight.canary.reason
+    with pytest.raises(EnvironmentFault, match=r"no such effect.*Accepted"):
+        site.ensure_out()
+
+
+def test_kserve_standard_with_no_canary_there_is_nobody_to_send_back(standard):
+    site = standard.site()
+    before = standard.stub.writes()
+    site.ensure_out()
+    site.ensure_removed()
+    assert standard.stub.writes() == before
+
+
+def test_kserve_serverless_drift_in_the_percentage_and_in_the_image(serverless):
+    site = serverless.site()
+    site.ensure_canary(site.pin(NEW))
+
+    def percent(value):
+        def change(stub):
+            def put(found):
+                found["spec"]["predictor"].pop("canaryTrafficPercent", None)
+                if value is not None:
+                    found["spec"]["predictor"]["canaryTrafficPercent"] = value
+
+            stub.edit("inferenceservices", "credit", put)
+
+        return change
+
+    serverless.stub.faults.append(Fault("PATCH", "inferenceservices", do=percent(40)))
+    with pytest.raises(EnvironmentFault, match="somebody else set canaryTrafficPercent to 40"):
+        site.ensure_share(25)
+    serverless.stub.faults.append(Fault("PATCH", "inferenceservices", do=percent(None)))
+    with pytest.raises(EnvironmentFault, match="canaryTrafficPercent is gone"):
+        site.ensure_share(25)
+
+
+def test_kserve_serverless_a_canary_with_traffic_stays_and_a_wrong_note_is_not_believed(serverless):
+    site = serverless.site()
+    site.ensure_canary(site.pin(NEW))
+    site.ensure_share(25)
+    with pytest.raises(EnvironmentFault, match="so it stays"):
+        site.ensure_removed()
+
+    def wrong(found):
+        found["metadata"]["annotations"]["model-gates.io/previous-image"] = image("f")
+
+    serverless.stub.edit("inferenceservices", "credit", wrong)
+    site.ensure_out()
+    site.ensure_removed()
+    assert predictor(serverless.stub)["containers"][0]["image"] == OLD
+    assert site.look().whole
+
+
+def test_kserve_serverless_an_image_that_does_not_come_up_again_is_a_fault_in_time(serverless):
+    site = serverless.site()
+    site.ensure_canary(site.pin(NEW))
+    site.ensure_out()
+    serverless.controller.sick.add(digest_of(OLD))
+    with pytest.raises(EnvironmentFault, match="newest revision is not ready after 1 s"):
+        site.ensure_removed()
+    assert site.look().whole, "what served before still does"
+
+
+def test_kserve_serverless_a_revision_that_is_gone_or_has_no_digest(serverless):
+    site = serverless.site()
+    (revision,) = serverless.stub.all("revisions")
+    status = revision["status"] | {"containerStatuses": []}
+    serverless.controller.asleep = True
+    serverless.stub.put("revisions", revision, status=status)
+    with pytest.raises(InputError, match="has no digest"):
+        site.stable()
+    serverless.stub.drop("revisions", revision["metadata"]["name"])
+    assert site.look().stable.reason == "there is no such revision"

@@ -16,7 +16,8 @@ from gates.canary.targets.kubernetes_cluster import Cluster
 from gates.canary.targets.kubernetes_gateway import Route
 from gates.errors import EnvironmentFault, InputError
 from tests.canary.kube_controllers import GatewayController, Kubelet, digest_of, image, route
-from tests.canary.kube_stub import NAMESPACE, TOKEN, Fault, KubeStub, apply
+from tests.canary.kube_patch import apply
+from tests.canary.kube_stub import NAMESPACE, TOKEN, Fault, KubeStub
 
 OLD, NEW = image("a"), image("b")
 
@@ -608,3 +609,51 @@ def test_an_invalid_change_is_the_servers_complaint_and_no_conflict(bench):
     assert raised.value.details == (said,)
     patches = [one for one in bench.stub.requests if one[0] == "PATCH"]
     assert len(patches) == 1, "and it is not tried again"
+
+
+def test_a_container_is_named_where_a_pod_has_several(bench):
+    def sidecar(found):
+        containers = found["spec"]["template"]["spec"]["containers"]
+        containers.append({"name": "proxy", "image": image("9")})
+
+    bench.stub.edit("deployments", "credit", sidecar)
+    with pytest.raises(InputError, match=r"which container has the model. There is: model, proxy"):
+        bench.site().stable()
+    assert bench.site(container="model").stable().digest == digest_of(OLD)
+    with pytest.raises(InputError, match="which container"):
+        bench.site(container="other").stable()
+
+
+def test_a_pod_that_failed_and_one_without_a_digest_are_not_ready(bench):
+    site = bench.site()
+    bench.kubelet.asleep = True
+    for pod in bench.stub.all("pods"):
+        pod["status"]["containerStatuses"][0]["imageID"] = "docker://sha256"
+        bench.stub.put("pods", pod, status=pod["status"])
+    assert site.look().stable.reason == "no digest of its image is known"
+    for pod in bench.stub.all("pods"):
+        pod["status"]["phase"] = "Failed"
+        pod["status"]["conditions"][0]["status"] = "False"
+        bench.stub.put("pods", pod, status=pod["status"])
+    stable = site.look().stable
+    assert (stable.health, stable.reason) == (Health.FAILING, "Failed")
+
+
+def test_pods_on_their_way_out_do_not_count(bench):
+    site = bench.site()
+    bench.kubelet.asleep = True
+    for pod in bench.stub.all("pods")[:2]:
+        pod["metadata"]["deletionTimestamp"] = "2026-11-26T00:00:00Z"
+        pod["status"]["containerStatuses"][0]["imageID"] = NEW
+        bench.stub.put("pods", pod, status=pod["status"])
+    assert site.look().stable.digest == digest_of(OLD)
+
+
+def test_a_deployment_that_selects_by_expressions_alone_is_refused(bench):
+    def expressions(found):
+        chosen = [{"key": "side", "operator": "In", "values": ["stable"]}]
+        found["spec"]["selector"] = {"matchExpressions": chosen}
+
+    bench.stub.edit("deployments", "credit", expressions)
+    with pytest.raises(EnvironmentFault, match="no matchLabels"):
+        bench.site().stable()

@@ -313,3 +313,58 @@ def test_a_cluster_that_cannot_be_written_to_lets_nobody_in(stub, store, begun):
         store.append(line(store, begun.token), begun.token)
     with pytest.raises(EnvironmentFault, match="500"):
         store.acquire("guard", 60, over=begun.token)
+
+
+def test_others_that_are_faster_every_time_are_named_as_that(stub, store, begun):
+    number = iter(range(1000))
+
+    def touch(name, plural):
+        def change(stub):
+            value = {"n": str(next(number))}
+            stub.edit(plural, name, lambda found: found["metadata"].update(labels=value))
+
+        return change
+
+    journal = Fault("PATCH", "journal", do=touch("mg-credit-journal", "configmaps"), times=8)
+    stub.faults.append(journal)
+    with pytest.raises(EnvironmentFault, match="others changed the rollout's state each time"):
+        store.append(line(store, begun.token, "one"), begun.token)
+    assert whys(store) == ["so"]
+    stub.faults.append(Fault("PATCH", "leases", do=touch("mg-credit", "leases"), times=8))
+    with pytest.raises(EnvironmentFault, match="each time"):
+        store.acquire("guard", 60, over=begun.token)
+    assert store.lease().holder == "ann"
+
+
+def test_who_takes_over_and_cannot_reach_the_journal_still_holds_the_lease(stub, store, begun):
+    """Or nobody would, and no guard would watch what is left."""
+    stub.faults.append(Fault("PATCH", "journal", status=500))
+    with pytest.raises(EnvironmentFault, match="500"):
+        store.acquire("guard", 60, over=begun.token)
+    held = store.lease()
+    assert (held.holder, held.token) == ("guard", begun.token + 1)
+    with pytest.raises(Fenced):
+        store.append(line(store, begun.token, "late"), begun.token)
+    assert store.append(line(store, held.token, "mine"), held.token)
+    kept = stub.get("configmaps", "mg-credit-journal")["metadata"]["annotations"]
+    assert kept["model-gates.io/token"] == str(held.token)
+
+
+def test_two_that_begin_the_first_journal_at_once(stub, store):
+    lease = store.acquire("ann", 60)
+    second = line(store, lease.token, "second", first=True)
+    first = line(store, lease.token, "first", first=True)
+    stub.faults.append(Fault("POST", "configmaps", do=lambda _: store.begin(first, lease.token)))
+    store.begin(second, lease.token)
+    assert whys(store) == ["second"]
+    assert list(store.earlier()) == [first]
+
+
+def test_a_beginning_whose_answer_got_lost_is_not_put_away(stub, store, begun):
+    second = line(store, begun.token, "second", first=True)
+    stub.faults.append(Fault("PATCH", "journal", lost=True))
+    with pytest.raises(EnvironmentFault, match="cannot be reached"):
+        store.begin(second, begun.token)
+    store.begin(second, begun.token)
+    assert whys(store) == ["second"]
+    assert len(list(store.earlier())) == 1

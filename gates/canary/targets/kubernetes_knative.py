@@ -155,7 +155,9 @@ class Serverless:
             return [*self._imaged(service, image), _set_percent(0)]
 
         self.cluster.change(INFERENCE_SERVICE, self.name, decide)
-        self._until(lambda service: self._newest_runs(service, image), "is not ready")
+        self._until(
+            lambda service: self._newest_runs(service, image), "is not ready", self.patience
+        )
 
         def open_up(service: Object) -> list[dict[str, Any]]:
             if self._image(service) != image:
@@ -163,11 +165,15 @@ class Serverless:
             return [] if _percent(service) is None else [_remove_percent()]
 
         self.cluster.change(INFERENCE_SERVICE, self.name, open_up)
-        self._until(lambda service: self._split(service).canary is None, "does not get everything")
+        self._until(
+            lambda service: self._split(service).canary is None,
+            "does not get everything",
+            self.settle,
+        )
 
-    def _until(self, true: Callable[[Object], bool], what: str) -> None:
-        if waited(lambda: true(self._service()) or None, self.patience) is None:
-            raise self._fault(f"the newest revision {what} after {self.patience:g} s")
+    def _until(self, true: Callable[[Object], bool], what: str, seconds: float) -> None:
+        if waited(lambda: true(self._service()) or None, seconds) is None:
+            raise self._fault(f"the newest revision {what} after {seconds:g} s")
 
     def _newest_runs(self, service: Object, image: str) -> bool:
         predictor = _predictor(service)
