@@ -66,7 +66,7 @@ def _run(words, at, do, log):
         return done
 
     FileStore.append = watched
-    sys.argv = ["model-gates", "canary", *words]
+    sys.argv = ["model-gates", f"--debug={log}.trace", "canary", *words]
     sys.stdout = sys.stderr = open(log, "a", encoding="utf-8")  # noqa: SIM115, PTH123
     from gates.__main__ import main
 

@@ -158,7 +158,7 @@ class Rollouts:
 
 @dataclass(kw_only=True)
 class Crowd:
-    """Users who ask again and again; at most for two minutes."""
+    """Users who ask again and again; at most for ten minutes."""
 
     bench: object
     pause: float
@@ -176,7 +176,7 @@ class Crowd:
         self._thread.join(30)
 
     def _ask(self):
-        until = time.monotonic() + 120
+        until = time.monotonic() + 600
         while not self._gone.is_set() and time.monotonic() < until:
             self.answers.append(self.bench.load(40, threads=self.threads, pause=self.pause))
 

@@ -55,7 +55,7 @@ def again(rollouts, how):
 
 def said(rollouts):
     """Return the end of what both commands said."""
-    return [path.read_text()[-1500:] for path in sorted(rollouts.folder.glob("*.log"))]
+    return [path.read_text()[-1500:] for path in sorted(rollouts.folder.glob("*.log*"))]
 
 
 def anew(rollouts):

@@ -43,15 +43,13 @@ class GuardHouse:
     def ensure(self, present: Container | None, image: Callable[[], Pinned]) -> None:
         """Have the guard run, and see it move; raises EnvironmentFault where it does not."""
         fingerprint = self._write()
-        if present is not None and present.labels.get("options") != fingerprint:
+        if present is not None and not _as_new(present, fingerprint):
             self.engine.remove(present)
             present = None
         before = self._sign()
         one = present or self._create(image(), fingerprint)
         if one.status == "created":
             self._try_to_start(one)
-        elif not one.running:
-            self.engine.start(one)
         self._see_it_move(one, before)
 
     def remove(self, present: Container | None) -> None:
@@ -137,6 +135,15 @@ class GuardHouse:
                     hint=_HINT,
                 )
             time.sleep(_POLL)
+
+
+def _as_new(present: Container, fingerprint: str) -> bool:
+    """Return whether a guard is the one that is wanted, and was never started again.
+
+    An engine waits longer and longer before it starts again what ended: such a one is made anew.
+    """
+    moves = present.status == "created" or (present.running and not present.restarts)
+    return moves and present.labels.get("options") == fingerprint
 
 
 _HINT: Final = (
