@@ -11,6 +11,7 @@ from gates.canary import chain
 from gates.canary.chain import Record
 from gates.canary.faults import Fenced
 from gates.canary.guard import Guard
+from gates.canary.settings import deployment, load
 from gates.canary.sight import Health
 from gates.canary.targets.kubernetes import WAYS, Kubernetes
 from gates.canary.targets.kubernetes_api import connect
@@ -44,8 +45,6 @@ def test_a_guard_runs_with_what_it_needs_and_is_gone_afterwards(bench):
 
 
 def test_what_the_guard_reads_is_a_file_that_the_command_takes(bench, tmp_path):
-    from gates.canary.settings import deployment, load
-
     bench.site(guard=GUARD, patience=3.0).ensure_guard(on=True)
     data = bench.stub.get("configmaps", "mg-credit-guard")["data"]
     path = tmp_path / "model-gates.canary.yml"
@@ -199,10 +198,13 @@ def test_the_guards_role_of_the_page_is_enough_for_the_guard(bench):
     assert refused == []
 
 
-def test_the_options_of_the_page_are_options():
-    (found,) = [one for one in blocks() if "deployments" in one]
-    options = found["deployments"]["credit"]["target"]["kubernetes"]
-    assert Kubernetes.model_validate(options).deployments.canary == "credit-canary"
+def test_the_configuration_of_the_page_is_one(tmp_path):
+    (text,) = [one for one in blocks() if "deployments" in one]
+    path = tmp_path / "model-gates.canary.yml"
+    path.write_text(yaml.safe_dump(text))
+    found, _ = load(path)
+    options = deployment(found, "credit", str(path)).target.chosen()
+    assert options.deployments.canary == "credit-canary"
 
 
 PLAIN = {"namespace": "prod", "route": {"argo": {"rollout": "credit"}}}
