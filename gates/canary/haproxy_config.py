@@ -143,7 +143,7 @@ def _cookie(layout: Layout) -> str:
         return ""
     return f"""\
     # A user stays where he is. The cookie is a hash with a key that HAProxy has from its own
-    # environment: with a readable name in it, a client could choose the canary.
+    # environment (it does not start without one): a name that can be read could be forged.
     cookie {layout.sticky} insert indirect nocache httponly dynamic
     dynamic-cookie-key "${{MODEL_GATES_COOKIE_KEY}}"
 """

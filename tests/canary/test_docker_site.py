@@ -254,6 +254,27 @@ def test_the_way_back_starts_the_very_container_that_served_before(bench):
     assert (left["Id"], left["Names"]) == (before, [f"/mg-{bench.name}-stable-{old.digest[7:19]}"])
 
 
+def test_the_way_back_is_the_same_container_when_options_were_changed_meanwhile(bench):
+    old = bench.serve("good")
+    before = bench.docker.containers()[0]["Id"]
+    bench.canary("good-v2", share=100)
+    options = bench.options.container.model_copy(update={"memory_mib": 512})
+    later = bench.options.model_copy(update={"container": options}).site(bench.name)
+    new = bench.pin("good-v2")
+    # One attempt with the options of before was killed when it had made the container.
+    assert _killed(bench, "ensure_stable", 4, bench.images["good-v2"])
+    name = f"mg-{bench.name}-stable-{new.digest[7:19]}"
+    assert bench.containers()[name] == "created"
+    later.ensure_stable(new)
+    bench.wait(lambda seen: seen.stable.health is Health.READY, "it is ready")
+    assert bench.docker.inspect_container(name)["HostConfig"]["Memory"] == 512 << 20
+
+    later.ensure_stable(old)
+    bench.wait(lambda seen: seen.stable.health is Health.READY, "it is back")
+    running = {one["Id"] for one in bench.docker.containers()}
+    assert before in running
+
+
 @pytest.fixture
 def adopted(make_bench):
     """Return a deployment whose stable side a person started, to come back always."""

@@ -118,7 +118,7 @@ class DockerSite:
         there nothing left that the way back could start.
         """
         found = self._crew()
-        fresh = next((one for one in found.stables if self._is(one, pinned, Side.STABLE)), None)
+        fresh = self._fresh(found, pinned)
         back = fresh is not None and fresh.name.startswith(self._names.kept)
         if fresh is None:
             fresh = self._create(Role.STABLE, pinned)
@@ -221,6 +221,19 @@ class DockerSite:
         address = split(self._address(Side(role.value)))
         options = self.options.container
         return docker_run.create(self._engine, self._names, role, pinned, address, options)
+
+    def _fresh(self, found: Crew, pinned: Pinned) -> Container | None:
+        """Return the container of the stable side that these bytes are to run in, if it is there.
+
+        What has served before does so with the options of then; what never ran needs those of now.
+        """
+        for one in found.stables:
+            same = one.image == pinned.digest
+            if same and (one.status != "created" or self._is(one, pinned, Side.STABLE)):
+                return one
+            if same:
+                self._engine.remove(one)
+        return None
 
     def _set_aside(self, one: Container, *, back: bool) -> None:
         """Have no user on the stable side while it is changed; refused if that cannot be.
