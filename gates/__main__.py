@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from typing import Any
 
 import typer
@@ -30,7 +31,17 @@ def main() -> None:
         code = _run(world)
     except Stopped:
         code = _stopped()
+    _let_go_of_streams()
     sys.exit(world.stop.code(code))
+
+
+def _let_go_of_streams() -> None:
+    """Give what nobody reads somewhere to go, or Python's own last flush would exit with 120."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _run(world: World) -> int:
@@ -70,7 +81,9 @@ def _usage(error: TyperException) -> int:
 
 
 def _tell(text: str, code: int) -> int:
-    sys.stderr.write(f"error: {text}\n")
+    # That nobody reads it is no reason for another exit code.
+    with suppress(OSError):
+        sys.stderr.write(f"error: {text}\n")
     return code
 
 
