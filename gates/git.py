@@ -127,16 +127,21 @@ def repository(folder: Path) -> Repository:
     return Repository(top=Path(lines[0]), objects=Path(lines[1]))
 
 
-def changed_since(folder: Path, revision: str) -> tuple[str, tuple[str, ...] | None]:
+def changed_since(
+    folder: Path, revision: str, head: str | None = None
+) -> tuple[str, tuple[str, ...] | None]:
     """Return the full sha of a revision, and the files that changed since history parted from it.
 
     The files are relative to `folder`, with slashes, those outside of it included, and what is
-    changed and not committed too; None when they are too many to be told. Raises EnvironmentFault
-    where git cannot tell.
+    changed and not committed too; with `head`, also what changed up to that commit, where it is
+    here. None when they are too many to be told. Raises EnvironmentFault where git cannot tell.
     """
     top = repository(folder)
     sha = top.commit(revision)
-    found = _git(top.top, *_DIFF, sha, timeout=_BLOB_PATIENCE) if sha else None
+    tip = top.commit(head) if head else None
+    ends = [[], [tip]] if tip else [[]]
+    told = [_git(top.top, *_DIFF, sha, *end, timeout=_BLOB_PATIENCE) for end in ends if sha]
+    found = next((one for one in told if one.returncode != 0), told[0] if told else None)
     if sha is None or found is None or found.returncode != 0:
         said = f"it cannot compare: {_said(found)}" if found else "there is no such commit here"
         raise EnvironmentFault(
@@ -144,10 +149,10 @@ def changed_since(folder: Path, revision: str) -> tuple[str, tuple[str, ...] | N
             where="--changed-since",
             hint="Check out the whole history: `actions/checkout` with `fetch-depth: 0`.",
         )
-    if found.output.startswith(_CUT):
+    if any(one.output.startswith(_CUT) for one in told):
         return sha, None
     start = folder.resolve().relative_to(top.top.resolve()).as_posix()
-    names = (name for name in found.output.split("\0") if name)
+    names = dict.fromkeys(name for one in told for name in one.output.split("\0") if name)
     return sha, tuple(posixpath.relpath(name, start) for name in names)
 
 

@@ -42,10 +42,17 @@ def _is_about(name: str, model: ModelConfig, changed: frozenset[str]) -> bool:
     own = {*_named(model.model_dump(mode="json")), posixpath.join(model.baseline.store, name)}
     own.discard(model.baseline.store)
     folders = {posixpath.normpath(text) for text in own if text}
-    return any(
+    # What stands where a folder is looked for is a link or a submodule, and brings all below it.
+    around = {above for place in folders.union(map(_start, model.paths)) for above in _above(place)}
+    return not around.isdisjoint(changed) or any(
         any(rule.fullmatch(file) for rule in rules) or not folders.isdisjoint(_above(file))
         for file in changed
     )
+
+
+def _start(pattern: str) -> str:
+    """Return the folder that a pattern looks into, as far as it names one."""
+    return re.split(r"[*?]", posixpath.normpath(pattern))[0].rpartition("/")[0]
 
 
 def _named(value: Any) -> Iterator[str]:

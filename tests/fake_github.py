@@ -199,7 +199,17 @@ class FakeGitHub:
         if found is None:
             return 404, _error("Not Found"), {}
         shown = {"number": int(number), "state": found["state"]}
+        shown["changed_files"] = len(found.get("files", []))
         return 200, _pull_of("pull-request", shown, found), {}
+
+    def pull_files(self, call, number):
+        """As GitHub: what it changes, 3,000 files at most; the state has names, or pairs of them."""
+        shown = []
+        for name in self.pulls[int(number)].get("files", [])[:3000]:
+            old, new = name if isinstance(name, tuple) else (None, name)
+            named = {"filename": new, **({"previous_filename": old} if old else {})}
+            shown.append(_like("diff-entry", named))
+        return self._page(call, shown)
 
     def list_pulls(self, call):
         """As GitHub: those that are open, from the branch of that owner."""
@@ -369,6 +379,7 @@ ROUTES = (
     ("GET", rf"{_ANY}/actions/permissions/fork-pr-contributor-approval", FakeGitHub.fork_approval),
     ("GET", rf"{_ANY}/pulls", FakeGitHub.list_pulls),
     ("GET", rf"{_ANY}/pulls/(\d+)", FakeGitHub.pull),
+    ("GET", rf"{_ANY}/pulls/(\d+)/files", FakeGitHub.pull_files),
     ("GET", rf"{_ANY}/git/ref/heads/(.+)", FakeGitHub.ref),
     ("GET", rf"{_ANY}/contents/(.+)", FakeGitHub.contents),
     ("GET", rf"{_ANY}/issues/(\d+)/comments", FakeGitHub.list_comments),

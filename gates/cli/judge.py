@@ -111,7 +111,7 @@ def _report(ctx: typer.Context, asked: Asked, folder: Path) -> Report:
             info = info.model_copy(update={"git": info.git.model_copy(update={"base_sha": commit})})
         rules = rules_of(asked.config, commit, folder, today)
         config = select(rules.config, asked.models, asked.gates)
-        config, selection = touched_since(config, asked.config, asked.since)
+        config, selection = touched_since(ctx.obj.environ, config, asked.config, asked.since)
     except GatesError as error:
         return refused(error, info)
     if selection is not None and not config.models:

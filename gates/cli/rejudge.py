@@ -19,7 +19,7 @@ from gates.errors import ConfigError, GatesError
 
 if TYPE_CHECKING:
     from gates.github.context import FinishedRun
-    from gates.github.repository import Repository
+    from gates.github.repository import Pull, Repository
     from gates.report import Report, RunInfo
 
 
@@ -67,7 +67,7 @@ def rejudged(environ: Mapping[str, str], asked: Untrusted) -> Rejudged:
     info = _run_info(environ, asked, run, base)
     try:
         override = _override(repository, asked.template, base)
-        report = _judged(repository, asked, run, info)
+        report = _judged(repository, asked, pulls[0], info)
     except GatesError as error:
         report = refused(error, info)
         return Rejudged(report=report, pull=pulls[0].number, error=error)
@@ -84,9 +84,10 @@ def _override(repository: Repository, template: Path | None, base: str) -> str |
     return decoded(raw, template)
 
 
-def _judged(repository: Repository, asked: Untrusted, run: FinishedRun, info: RunInfo) -> Report:
+def _judged(repository: Repository, asked: Untrusted, pull: Pull, info: RunInfo) -> Report:
     from gates.cli.reading import read
     from gates.config import select
+    from gates.policy.about import about
     from gates.policy.rejudge import rejudge
     from gates.policy.remote import Question, rules_from
 
@@ -95,12 +96,15 @@ def _judged(repository: Repository, asked: Untrusted, run: FinishedRun, info: Ru
         repository=repository,
         config=_inside(asked.config),
         base=info.git.base_sha or "",
-        head=run.head,
+        head=pull.head.sha,
     )
     with TemporaryDirectory(prefix="model-gates-") as folder:
         rules = rules_from(question, Path(folder), on=today)
         config = select(rules.config, asked.models, asked.gates)
-        return rejudge(read(asked.file), rules.with_config(config), info, on=today)
+        report = read(asked.file)
+        # Only a run that says it has left models out is worth asking which it may.
+        needed = about(repository, pull, config, question.config) if report.selection else None
+        return rejudge(report, rules.with_config(config), info, on=today, needed=needed)
 
 
 def _inside(config: Path, flag: str = "--config") -> PurePosixPath:

@@ -52,12 +52,21 @@ class _End(_Shape):
 
 
 class Pull(_Shape):
-    """A pull request: whether it is open, the commit it stands at, and the branch it is for."""
+    """A pull request: whether it is open, the commit it stands at, and the branch it is for.
+
+    How many files it changes is told of one alone, and not in a list of several.
+    """
 
     number: int
     state: str
     head: _End
     base: _End
+    changed_files: int | None = None
+
+
+class _Change(_Shape):
+    filename: str
+    previous_filename: str | None = None
 
 
 class _Ref(_Shape):
@@ -144,6 +153,20 @@ class Repository:
         """Yield the open pull requests from a branch, of this repository or of a fork."""
         for page in self.client.pages(self._path("pulls"), state="open", head=f"{owner}:{branch}"):
             yield from _read(tuple[Pull, ...], page)
+
+    def changed_files(self, number: int, head: str) -> tuple[str, ...] | None:
+        """Return the paths that a pull request changes, of a renamed file both.
+
+        None where GitHub does not list them all (it stops at 3,000), or the pull request no longer
+        stands at `head`: the list itself does not say of which commit it is.
+        """
+        pages = self.client.pages(self._path(f"pulls/{number}/files"))
+        found = [change for page in pages for change in _read(tuple[_Change, ...], page)]
+        pull = self.pull(number)
+        if pull.head.sha != head or pull.changed_files != len(found):
+            return None
+        names = ((change.filename, change.previous_filename) for change in found)
+        return tuple(name for both in names for name in both if name)
 
     def tip(self, branch: str) -> str:
         """Return the commit that a branch stands at."""

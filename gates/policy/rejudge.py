@@ -14,17 +14,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 from gates import __version__
 from gates.config import Gate, ModelConfig
-from gates.decide import blocked, settle, verdict_of
+from gates.decide import blocked, settle, unchanged, verdict_of
 from gates.errors import ConfigError, Refused
 from gates.policy.changes import few
 from gates.policy.checked import Held, checked
+from gates.policy.left_out import missing, missing_model, selection_of
 from gates.policy.rules import Rules
 from gates.report import (
     BaselineInfo,
@@ -58,10 +59,19 @@ _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _TIME = re.compile(r"[0-9T:.Z+-]{10,40}")
 
 
-def rejudge(report: Report, rules: Rules, run: RunInfo, *, on: date) -> Report:
+def rejudge(
+    report: Report,
+    rules: Rules,
+    run: RunInfo,
+    *,
+    on: date,
+    needed: Collection[str] | None = None,
+) -> Report:
     """Return the report that the numbers of `report` come to under these rules.
 
-    Raises Refused when it contradicts itself.
+    `needed` are the models that the change is about, as GitHub tells it. Of the others, those may
+    be missing that the run says it has left out; with None no model may. Raises Refused when the
+    report contradicts itself.
     """
     tool, info = ToolInfo(version=__version__), rules.info
     if not _moderate(report.model_dump(mode="json")):
@@ -72,10 +82,19 @@ def rejudge(report: Report, rules: Rules, run: RunInfo, *, on: date) -> Report:
     _refuse_twins("model", [model.model for model in report.models])
     found = {model.model: model for model in report.models}
     told = _Told(lines=[f"model `{bounded(n)}`" for n in found if n not in rules.config.models])
+    selection = selection_of(report, rules, run, needed)
+    left_out = selection.left_out if selection else ()
     models = [
-        _model(rules, name, model, found.get(name), told)
+        _absent(name, model, missing_model(report, needed))
+        if name not in found
+        else _model(rules, name, model, found[name], told)
         for name, model in rules.config.models.items()
+        if bounded(name) not in left_out
     ]
+    if selection is not None and not models:
+        changes = few([*info.changes, *told.all()])
+        policy = info.model_copy(update={"changes": changes})
+        return unchanged(selection, policy, run).model_copy(update={"claimed": True})
     waived = applied(models, rules.waivers, on=on)
     return Report(
         tool=tool,
@@ -86,6 +105,7 @@ def rejudge(report: Report, rules: Rules, run: RunInfo, *, on: date) -> Report:
         models=waived.models,
         policy=info.model_copy(update={"changes": few([*info.changes, *told.all()])}),
         waivers=waived.told,
+        selection=selection,
         claimed=True,
     )
 
@@ -106,14 +126,16 @@ class _Told:
             yield f"{self.others:,} {word} of the run's report came out otherwise by these rules"
 
 
+def _absent(name: str, model: ModelConfig, error: ErrorInfo) -> ModelReport:
+    return ModelReport(model=name, task=model.task, verdict=Verdict.ERROR, error=error)
+
+
 def _model(
-    rules: Rules, name: str, model: ModelConfig, found: ModelReport | None, told: _Told
+    rules: Rules, name: str, model: ModelConfig, found: ModelReport, told: _Told
 ) -> ModelReport:
-    bare = ModelReport(model=name, task=model.task, verdict=Verdict.ERROR)
-    if found is None:
-        return bare.model_copy(update={"error": _missing("model")})
     if found.error is not None:
-        return bare.model_copy(update={"error": _said(found.error)})
+        return _absent(name, model, _said(found.error))
+    bare = ModelReport(model=name, task=model.task, verdict=Verdict.ERROR)
     _refuse_twins("gate", [gate.gate for gate in found.gates])
     there = {gate.gate: gate for gate in found.gates}
     if found.candidate is None:
@@ -149,7 +171,7 @@ def _gate(
     (whole, found), name = claimed, claimed[0].model
     bare = GateResult(gate=gate.gate)
     if found is None:
-        return bare.model_copy(update={"error": _missing("gate")})
+        return bare.model_copy(update={"error": missing("gate")})
     if found.error is not None:
         return bare.model_copy(update={"error": _said(found.error)})
     _refuse_twins("check", [check.id for check in found.checks])
@@ -196,15 +218,6 @@ def _moderate(value: Any) -> bool:
     if isinstance(value, list):
         return all(_moderate(one) for one in value)
     return not isinstance(value, int | float) or abs(value) <= _MOST[type(value)]
-
-
-def _missing(what: str) -> ErrorInfo:
-    return ErrorInfo(
-        kind="refused",
-        exit_code=5,
-        message=f"This {what} is declared by the rules, and is not in the report of the run.",
-        hint="Run every gate of the base commit's configuration on the pull request.",
-    )
 
 
 def _said(error: ErrorInfo) -> ErrorInfo:

@@ -95,6 +95,7 @@ COMMENTS = {
     "comment": ("pull", False, 2),
     "comment, lax": ("pull, lax", False, 1),
     "comment, forged": ("pull, lax", True, 1),
+    "comment, unchanged": ("monorepo, unchanged", False, 1),
 }
 
 WITH_MODEL = """#!/usr/bin/env bash
@@ -188,7 +189,8 @@ def commented(real, suite, prepared, ran, tmp_path_factory):
             followed, edited, times = COMMENTS[name]
             repository, given = ran[followed][0].kept.parent / "repository", None
             head, base = (git(repository, "rev-parse", ref) for ref in ("HEAD", "HEAD~1"))
-            pull = {"head": head, "state": "open", "from": "fork:candidate"}
+            files = git(repository, "diff", "--name-only", base, head).splitlines()
+            pull = {"head": head, "state": "open", "from": "fork:candidate", "files": files}
             github = stack.enter_context(
                 FakeGitHub(pulls={17: pull}, branches={"main": base}).serve()
             )
@@ -365,6 +367,7 @@ def test_the_run_on_main_leaves_what_a_deploy_asks_for(ran):
             "## ❌ Model gate: `churn` is blocked",
             "0.02 → 0.9 proposed, not applied",
         ),
+        ("comment, unchanged", "## ⏭️ Model gate: no model has changed", "`churn`"),
     ],
 )
 def test_a_fork_gets_one_comment_by_the_rules_of_the_base(commented, name, headline, told):

@@ -11,7 +11,7 @@ import pytest
 
 from gates.__main__ import _run
 from gates.cli import World
-from gates.report import MAX_BYTES, dump
+from gates.report import MAX_BYTES, Selection, Verdict, dump
 from tests import reports
 from tests.fake_github import BASE, HEAD, FakeGitHub
 from tests.reports import make_check, make_gate, make_model, make_report
@@ -331,3 +331,170 @@ def test_a_template_outside_of_the_repository_is_refused(github, folder):
     done = followed(folder, github, "github-comment", options=("--template=../team.md.j2",))
     assert done.returncode == 2
     assert "--template: this is no path within the repository" in done.stderr
+
+
+# --- a repository of many models -------------------------------------------------------------------
+
+MANY = """\
+version: 1
+models:
+""" + "".join(
+    f"""\
+  {name}:
+    task: binary
+    {paths}
+    data: {{id: id, label: y}}
+    candidate: {{predictions: out/{name}.parquet}}
+    gates:
+      performance:
+        metrics:
+          roc_auc: {{min: 0.88, max_drop: 0.005}}
+"""
+    for name, paths in {
+        "north": "paths: [models/north/**]",
+        "south": "paths: [models/south/**]",
+    }.items()
+)
+NORTH, SOUTH = "models/north/train.py", "models/south/train.py"
+
+
+@pytest.fixture
+def many(github):
+    github.files[BASE, "model-gates.yml"] = MANY.encode()
+    github.files[HEAD, "model-gates.yml"] = MANY.encode()
+    return github
+
+
+def selected(folder, *judged, left_out=(), least=0.88, **fields):
+    """Leave the report of a run that has judged some models, and says it left out others."""
+    model = report(least=least).models[0]
+    models = [
+        model.model_copy(update={"model": name}) if isinstance(name, str) else name
+        for name in judged
+    ]
+    selection = Selection(since="f" * 40, left_out=tuple(left_out))
+    whole = make_report(*models).model_copy(update={"selection": selection, **fields})
+    (folder / "artifact/report.json").write_bytes(dump(whole))
+
+
+def changes(github, *files, **pull):
+    github.pulls[7] |= {"files": list(files), **pull}
+
+
+def rejudged(folder, github, **options):
+    done = followed(folder, github, "json", **options)
+    return json.loads(done.stdout) if done.stdout else done
+
+
+def errors(found):
+    return {
+        model["model"]: model["error"] and model["error"]["message"] for model in found["models"]
+    }
+
+
+def test_what_a_pull_request_is_not_about_may_be_left_out(many, folder):
+    changes(many, NORTH, "README.md")
+    selected(folder, "north", left_out=["south"])
+    found = rejudged(folder, many)
+    assert errors(found) == {"north": None}
+    assert found["selection"] == {"since": BASE, "left_out": ["south"]}
+    many.files[BASE, "model-gates.yml"] = MANY.replace("0.88", "0.5").encode()
+    assert (rejudged(folder, many)["blocked"], found["blocked"]) == (False, True)
+
+
+def test_where_it_is_about_none_it_is_skipped_and_blocks_nothing(many, folder):
+    changes(many, "README.md")
+    selected(folder, left_out=["north", "south"], verdict=Verdict.SKIPPED, blocked=False)
+    found = rejudged(folder, many)
+    assert (found["verdict"], found["blocked"], found["models"]) == ("skipped", False, [])
+    assert found["selection"] == {"since": BASE, "left_out": ["north", "south"]}
+    assert found["claimed"]
+    assert followed(folder, many, "github-status").returncode == 0
+    assert many.statuses[-1]["state"] == "success"
+
+
+ABOUT_IT = "The run has left this model out, and the pull request is about it."
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        [SOUTH],
+        ["models/south"],
+        [(SOUTH, "attic/train.py")],
+        [("attic/train.py", SOUTH)],
+        ["out/south.parquet"],
+        [".model-gates/baselines/south/aliases.json"],
+        ["model-gates.yml"],
+        ["model-gates.waivers.yml"],
+        [f"models/north/{n}" for n in range(150)] + [SOUTH],
+    ],
+    ids=["file", "link", "from", "to", "predictions", "baseline", "rules", "waivers", "page two"],
+)
+def test_a_model_that_a_pull_request_touches_can_not_be_left_out(many, folder, files):
+    changes(many, *files)
+    selected(folder, left_out=["north", "south"], verdict=Verdict.SKIPPED, blocked=False)
+    found = rejudged(folder, many)
+    assert errors(found)["south"] == ABOUT_IT
+    assert (found["blocked"], found["verdict"]) == (True, None)
+    assert followed(folder, many).returncode == 0
+    assert many.checks[-1]["conclusion"] == "failure"
+
+
+def test_the_paths_are_those_of_the_base(many, folder):
+    """The head makes its model one that nothing is about, and is held to the base's paths."""
+    narrow = MANY.replace("models/south/**", "nowhere/**")
+    many.files[HEAD, "model-gates.yml"] = narrow.encode()
+    changes(many, SOUTH)
+    selected(folder, left_out=["north", "south"], verdict=Verdict.SKIPPED, blocked=False)
+    assert errors(rejudged(folder, many)) == {"south": ABOUT_IT}
+
+
+def test_a_model_without_paths_can_not_be_left_out(many, folder):
+    many.files[BASE, "model-gates.yml"] = MANY.replace("paths: [models/south/**]", "").encode()
+    changes(many, NORTH)
+    selected(folder, "north", left_out=["south"])
+    assert errors(rejudged(folder, many)) == {"north": None, "south": ABOUT_IT}
+
+
+def test_one_that_the_run_does_not_name_is_missing(many, folder):
+    changes(many, NORTH)
+    selected(folder, "north", left_out=[])
+    assert errors(rejudged(folder, many))["south"] == ABOUT_IT
+    selected(folder, "north", selection=None)
+    many.calls.clear()
+    assert errors(rejudged(folder, many))["south"].startswith("This model is declared by the rules")
+    assert not [call for call in many.calls if call.path.endswith("/files")], "nothing to ask"
+
+
+def test_one_that_was_judged_though_nobody_asked_is_judged(many, folder):
+    changes(many, NORTH)
+    selected(folder, "north", "south", left_out=["south"])
+    found = rejudged(folder, many)
+    assert errors(found) == {"north": None, "south": None}
+    assert found["selection"]["left_out"] == []
+
+
+def test_where_github_does_not_list_all_files_none_may_be_left_out(many, folder):
+    changes(many, *(f"docs/{n}" for n in range(3001)))
+    selected(folder, "north", left_out=["south"])
+    found = rejudged(folder, many)
+    assert "GitHub does not list all that has changed" in errors(found)["south"]
+    assert found["blocked"]
+
+
+def test_a_push_while_the_files_are_listed_leaves_nothing_out(many, folder):
+    """The list names no commit: one of another head says nothing about the one that was judged."""
+    changes(many, "README.md")
+    selected(folder, "north", left_out=["south"])
+    many.fail("GET", "/pulls/7/files", do=lambda: many.pulls[7].update(head="e" * 40))
+    assert "GitHub does not list all that has changed" in errors(rejudged(folder, many))["south"]
+
+
+def test_a_configuration_in_a_folder_names_files_from_there(many, folder):
+    many.files = {(sha, "ml/model-gates.yml"): MANY.encode() for sha in (BASE, HEAD)}
+    options = ["--config=ml/model-gates.yml"]
+    selected(folder, "north", left_out=["south"])
+    for file, about in {SOUTH: False, f"ml/{SOUTH}": True, "ml/model-gates.yml": True}.items():
+        changes(many, file)
+        assert ("south" in errors(rejudged(folder, many, options=options))) is about

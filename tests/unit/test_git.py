@@ -137,6 +137,18 @@ def test_what_others_merged_meanwhile_is_not_our_change(changed):
     assert changed_since(changed, "theirs")[1] == ("ml/a.py", "top.py")
 
 
+def test_what_a_head_changes_counts_though_its_base_has_the_same_by_now(changed):
+    """Others merged a change that the head has, too: the merge of both brings nothing."""
+    names = ("-c", "user.name=A", "-c", "user.email=a@example.org")
+    git(changed, "checkout", "-q", "-b", "theirs", "base")
+    (changed / "ml/a.py").write_text("2\n")
+    commit(changed, "the same")
+    git(changed, *names, "merge", "-q", "--no-ff", "-m", "merge", "main")
+    assert changed_since(changed, "theirs^1")[1] == ("top.py",)
+    assert changed_since(changed, "theirs^1", "main")[1] == ("top.py", "ml/a.py")
+    assert changed_since(changed, "theirs^1", "f" * 40)[1] == ("top.py",), "one that is not here"
+
+
 def test_a_moved_file_changed_in_both_places_and_so_did_what_is_not_committed(changed):
     git(changed, "mv", "ml/b.py", "moved é\n.py")
     assert changed_since(changed, "HEAD")[1] == ("ml/b.py", "moved é\n.py")

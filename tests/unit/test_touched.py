@@ -76,6 +76,12 @@ def test_a_pattern(pattern, file, matched):
         # But in the store each has its own folder.
         ([".model-gates/baselines/credit/aliases.json"], ("always", "credit")),
         ([".model-gates/baselines/other/aliases.json"], ("always",)),
+        # A link or a submodule in a folder's place, which git lists as one path.
+        (["models/credit"], ("always", "credit")),
+        (["models"], ("always", "credit", "churn")),
+        (["data"], ("always", "credit", "churn")),
+        ([".model-gates"], ("always", "credit", "churn")),
+        (["models/other"], ("always",)),
     ],
 )
 def test_what_a_change_is_about(tmp_path, files, about):
