@@ -101,7 +101,8 @@ def _absent(
     """Yield what was asked and is not there, with its place.
 
     Which values a column has is the data's to say. But a value that one question was asked of was
-    there for all questions about that column, and a column has one value at least.
+    there for all questions about that column, and a column has one value at least. Only groups may
+    all be too small to be asked about; then a question of its own (a rare one) stays open.
     """
     places: dict[tuple[str, ...], dict[str, None]] = {}
     for check, one in matched:
@@ -109,9 +110,11 @@ def _absent(
             places.setdefault(one.each, {})[place_of(check.slice or {})] = None
     there = {check.id for check, _ in matched}
     answered = {id(one) for _, one in matched}
+    small = {one.sensitive for _, one in matched if one.rare}
     for one in asked:
         if one.each:
-            known = places.get(one.each, {",".join(one.each): None})
+            some = {} if one.sensitive in small else {",".join(one.each): None}
+            known = places.get(one.each, some)
             yield from ((one, place) for place in known if one.id(place) not in there)
         elif one.free:
             if not one.optional and id(one) not in answered:
@@ -129,6 +132,8 @@ def _made(held: Held, check: Check, one: Declared) -> Check:
         raise _forged(held.name, check.id, "it is compared with a baseline that is not named")
     rows = held.rows if one.of_rows and not (one.columns or one.free) else None
     wrong = contradiction(check, rows, whole=one.whole, clustered=held.clustered)
+    if wrong is None and one.rare and check.problem is None:
+        wrong = "it is there only where something can not be told, and it says what it is"
     if wrong is not None:
         raise _forged(held.name, check.id, wrong)
     skip, problem = _why(held, check, one)

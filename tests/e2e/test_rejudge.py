@@ -276,6 +276,49 @@ def test_a_column_of_slices_that_is_left_out_is_missed(honest):
     assert len(missing) == 5
 
 
+@pytest.fixture(scope="module")
+def small(tmp_path_factory, template):
+    """A run in which no group has rows enough, and its rules."""
+    folder = tmp_path_factory.mktemp("small") / "project"
+    project = template.copied(folder)
+    project.set("gates", copy.deepcopy(GATES))
+    project.set("gates.fairness.min_group", 10_000)
+    done = project.run()
+    return load((done.out / "report.json").read_bytes()), of_folder(
+        folder / "model-gates.yml", on=DAY
+    )[0]
+
+
+SIZES = [f"fairness/group_size:min@{place}" for place in ("sex", "sex,region")]
+
+
+def test_groups_that_are_all_too_small_stay_a_question(small):
+    report, rules = small
+    again = rejudge(report, rules, RUN, on=DAY)
+    fairness = again.models[0].gates[2]
+    assert {c.id: (c.verdict, c.effect) for c in fairness.checks if c.id in SIZES} == dict.fromkeys(
+        SIZES, ("inconclusive", "warn")
+    )
+    assert not [c.id for c in fairness.checks if c.metric == "false_negative_rate"]
+
+
+def test_groups_that_are_missing_without_that_question_are_missed(small):
+    def change(data):
+        sizes = checks(data, "fairness")
+        sizes[:] = [check for check in sizes if check["id"] != SIZES[0]]
+
+    again, _ = forged(small, change)
+    rule = "fairness/false_negative_rate:max_rise_any_group@sex"
+    (missing,) = (c for g in again.models[0].gates for c in g.checks if c.id == rule)
+    assert (missing.verdict, missing.effect) == ("error", "block")
+
+
+def test_a_question_that_stands_for_groups_has_no_answer(small):
+    """Its limit is on a number of rows: one that is told would pass, and leave all groups out."""
+    with pytest.raises(Refused, match="only where something can not be told"):
+        forged(small, on(SIZES[0], problem=None, candidate=20_000.0))
+
+
 def value_beyond(data):
     """Numbers that say pass, beside an interval that does not."""
     find(data, RED).update(candidate=0.999, delta=0.999 - find(data, RED)["baseline"])
@@ -401,6 +444,8 @@ SETTINGS = {
         p.set("baseline", {"keep_predictions": False}),
         p.register(),
     ),
+    "groups that are all too small": lambda p: p.set("gates.fairness.min_group", 10_000),
+    "groups some of which are too small": lambda p: p.set("gates.fairness.min_group", 100),
     "unpaired": lambda p: (
         p.set("baseline", {"on_other_data": "unpaired"}),
         p.write("evaluation.parquet", p.table("evaluation.parquet").assign(age=30)),
