@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 ACTIONS = sorted([*ROOT.glob("action.yml"), *ROOT.glob("actions/*/action.yml")])
 EXAMPLES = ROOT / "workflows-examples"
 GITLAB = EXAMPLES / "gitlab-ci.yml"
+QUICKSTART = EXAMPLES / "quickstart.yml"
 WORKFLOWS = sorted({*ROOT.glob(".github/workflows/*.yml"), *EXAMPLES.glob("*.yml")} - {GITLAB})
 # The required check's job, in every example that has one.
 REQUIRED = "required"
@@ -139,6 +140,36 @@ def load(path):
     return yaml.safe_load(path.read_text("utf-8"))
 
 
+def test_what_judges_a_change_has_a_check_to_require():
+    triggered = {path: load(path)[True] for path in WORKFLOWS if path.parent == EXAMPLES}
+    judging = {
+        path
+        for path, on in triggered.items()
+        if {"pull_request", "merge_group"} & (set(on) if isinstance(on, dict | list) else {on})
+    }
+    assert {path.name for path in judging} >= {"quickstart.yml", "pull-request.yml"}
+    assert judging == {path for path in with_required() if path.parent == EXAMPLES}
+
+
+def test_the_step_of_the_readme_is_that_of_the_quickstart():
+    """One step, and the pin is left to the reader: all else stands in the whole workflow."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    (block,) = re.findall(r"\n```yaml\n( +- uses: model-gates/model-gates@.*?)```", text, re.DOTALL)
+    (step,) = yaml.safe_load(block)
+    (whole,) = (
+        step
+        for step in load(QUICKSTART)["jobs"]["gates"]["steps"]
+        if step.get("uses", "").startswith("model-gates/model-gates@")
+    )
+    assert step == {"uses": re.sub(r"@.*", "@<full commit sha>", whole["uses"])}
+    assert whole.keys() <= {"name", "id", "uses"}, "it needs no input"
+    version = re.search(r"model-gates@0{40} (# v\S+)", QUICKSTART.read_text("utf-8"))[1]
+    assert len(block.splitlines()) == 1
+    assert block.rstrip().endswith(version)
+    assert "[whole workflow](workflows-examples/quickstart.yml)" in text
+    assert "`model-gates-required`" in text
+
+
 def test_one_name_is_required_everywhere():
     jobs = [load(path)["jobs"][REQUIRED] for path in with_required()]
     assert len(jobs) >= 2
@@ -178,7 +209,7 @@ def test_the_required_job_is_green_for_a_verdict_alone(path, result, blocked, gr
 def test_no_example_hands_a_token_to_what_runs_the_model():
     """Where the model's own step runs, nothing in the job may be written, and no token is at hand."""
     for path in sorted(EXAMPLES.glob("*.yml")):
-        if path in (GITLAB, EXAMPLES / "quickstart.yml"):
+        if path in (GITLAB, QUICKSTART):
             continue
         for job in load(path)["jobs"].values():
             steps = [step.get("run", "") for step in job["steps"]]
