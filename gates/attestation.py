@@ -36,16 +36,15 @@ from gates.report import (
 
 FILE = "evidence.json"
 MAX_BYTES = 8 * 1024 * 1024
-MAX_LISTED = 500
-MAX_PLACE = 600
+MAX_LISTED, MAX_PLACE = 500, 600
 STATEMENT: Literal["https://in-toto.io/Statement/v1"] = "https://in-toto.io/Statement/v1"
 PREDICATE: Literal["https://in-toto.io/attestation/test-result/v0.1"] = (
     "https://in-toto.io/attestation/test-result/v0.1"
 )
 REPORT, POLICY, ARTIFACT = "report.json", "policy", "artifact"
-# The algorithms of digests that are not of a file's bytes, each as lower-case hex of a sha256: of a
-# table's canonical content, and of the canonical JSON of what a registered baseline holds.
-TABLE, BASELINE = "modelGatesTableV1", "modelGatesBaselineV1"
+# Digests that are of no file's bytes, each as hex of a sha256: of a table's content, of what a
+# registered baseline holds, and of the list of a folder's files.
+TABLE, BASELINE, FOLDER = "modelGatesTableV1", "modelGatesBaselineV1", "modelGatesFolderV1"
 _MAX_TEST = 400
 # One changed byte can hide one of them from us, not both: such a file was a record.
 _MARKS = (b'"modelGates":', b'"tool":"model-gates ')
@@ -172,12 +171,15 @@ class Statement(Model):
 
     @property
     def artifacts(self) -> dict[str, str]:
-        """Return the digest of every artifact that was judged, by its model."""
+        """Return the digest of every artifact that was judged, as `algorithm:hex`, by its model."""
         end = f"/{ARTIFACT}"
         return {
-            one.name.removeprefix("model/").removesuffix(end): f"sha256:{one.digest['sha256']}"
+            one.name.removeprefix("model/").removesuffix(
+                end
+            ): f"{algorithm}:{one.digest[algorithm]}"
             for one in self.subject
-            if one.name.startswith("model/") and one.name.endswith(end) and "sha256" in one.digest
+            for algorithm in ("sha256", FOLDER)
+            if one.name.startswith("model/") and one.name.endswith(end) and algorithm in one.digest
         }
 
     @property
@@ -262,7 +264,8 @@ def _subjects(report: Report, raw: bytes) -> Iterator[Resource]:
             continue
         yield _resource(model, "predictions", TABLE, model.candidate.digest)
         if model.candidate.artifact is not None:
-            yield _resource(model, ARTIFACT, "sha256", model.candidate.artifact)
+            algorithm = FOLDER if model.candidate.artifact_is_folder else "sha256"
+            yield _resource(model, ARTIFACT, algorithm, model.candidate.artifact)
 
 
 def _configuration(report: Report) -> Iterator[Resource]:

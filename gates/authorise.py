@@ -20,7 +20,7 @@ LOCAL: Final = "local"
 MAX_AGE: Final = timedelta(days=7)
 # How far the clocks of two machines may be apart.
 _SKEW = timedelta(minutes=5)
-_SHOWN = 19
+_SHOWN = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +84,8 @@ def _to_the_artifact(record: Statement, deploy: Deploy) -> Iterator[str]:
         of = f" of the model `{deploy.model}`" if deploy.model is not None else ""
         yield f"it holds no artifact{of}: a run notes down the file that `candidate.artifact` names"
         return
-    known = ", ".join(f"{_short(digest)} ({model})" for model, digest in held.items())
-    yield f"the artifact is {_short(deploy.digest)}, and what was judged is {known}"
+    known = ", ".join(f"{short(digest)} ({model})" for model, digest in held.items())
+    yield f"the artifact is {short(deploy.digest)}, and what was judged is {known}"
 
 
 def _to_the_result(record: Statement, deploy: Deploy) -> Iterator[str]:
@@ -133,8 +133,8 @@ def _to_the_policy(record: Statement, deploy: Deploy) -> Iterator[str]:
         return
     digest = f"sha256:{policy.digest.get('sha256')}"
     if deploy.policy is not None and not deploy.rollback and digest != deploy.policy:
-        now = f"the one that is required now is {_short(deploy.policy)}"
-        yield f"it was held to another policy: {_short(digest)}, where {now}"
+        now = f"the one that is required now is {short(deploy.policy)}"
+        yield f"it was held to another policy: {short(digest)}, where {now}"
     source = (policy.annotations or {}).get("source")
     # Elsewhere the policy of a working tree is one that the change itself brought along.
     trusted = event_of(origin) in (*TRUSTED, LOCAL)
@@ -156,7 +156,7 @@ def _to_the_age(facts: Facts, deploy: Deploy, now: datetime) -> Iterator[str]:
 
 def _to_the_report(record: Statement, deploy: Deploy) -> Iterator[str]:
     if deploy.report is not None and deploy.report != record.report:
-        yield f"report.json is {_short(deploy.report)}, and it tells of {_short(record.report)}"
+        yield f"report.json is {short(deploy.report)}, and it tells of {short(record.report)}"
 
 
 def _place(origin: Origin | None) -> tuple[str | None, str | None, str | None]:
@@ -175,8 +175,10 @@ def _folded(name: str | None) -> str | None:
     return name and name.casefold()
 
 
-def _short(digest: str | None) -> str:
-    return "none" if digest is None else digest[:_SHOWN]
+def short(digest: str | None) -> str:
+    """Return a digest with as many digits as tell it from another."""
+    algorithm, _, digits = (digest or "").partition(":")
+    return f"{algorithm}:{digits[:_SHOWN]}" if digits else "none"
 
 
 def _days(time: timedelta) -> str:

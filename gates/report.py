@@ -344,12 +344,16 @@ class GateResult(Model):
 
 
 class CandidateInfo(Model):
-    """What was judged: `ref` as the configuration names it, `artifact` the model's own files."""
+    """What was judged: `ref` as the configuration names it, `artifact` the model's own files.
+
+    Of a file the artifact's digest is that of its bytes, of a folder that of the list of its files.
+    """
 
     ref: Name
     digest: Digest
     rows: Count
     artifact: Digest | None = None
+    artifact_is_folder: bool = False
 
 
 class DataInfo(Model):

@@ -160,6 +160,7 @@ def _filled(
                 digest=evidence.candidate_digest,
                 rows=evidence.rows,
                 artifact=evidence.artifact.digest if evidence.artifact else None,
+                artifact_is_folder=bool(evidence.artifact and not evidence.artifact.single),
             ),
             "baseline": found.baseline and _baseline_info(found.baseline),
             "anchor": found.anchor and _baseline_info(found.anchor),

@@ -19,13 +19,15 @@ if TYPE_CHECKING:
     from gates.report import Report
 
 _AGE = re.compile(r"(?P<number>[1-9][0-9]{0,4})(?P<unit>[hd])")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_DIGEST = re.compile(r"(?:sha256|modelGatesFolderV1):[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _EXAMPLES = {"--ref": "refs/heads/main", "--digest": "sha256:…", "--commit": "all 40 hex digits"}
 
 
 RecordOption = Annotated[Path, typer.Option(help="The evidence.json of the run that judged it.")]
-ArtifactOption = Annotated[Path | None, typer.Option(help="The file that is to be deployed.")]
+ArtifactOption = Annotated[
+    Path | None, typer.Option(help="The file or folder that is to be deployed.")
+]
 DigestOption = Annotated[
     str | None, typer.Option(help="In place of the file: its digest, or an image's.")
 ]
@@ -163,16 +165,19 @@ def read_record(path: Path) -> Statement:
 
 
 def _digest(artifact: Path | None, digest: str | None) -> str:
-    from gates.artifacts.manifest import digest_of
+    from gates.artifacts.manifest import manifest_of
+    from gates.attestation import FOLDER
 
     if (artifact is None) is (digest is None):
         raise ConfigError(
-            "say what is to be deployed: one file, or one digest",
+            "say what is to be deployed: one file or folder, or one digest",
             where="--artifact",
-            hint="`--artifact FILE`, or `--digest sha256:…` for what is no file here.",
+            hint="`--artifact PATH`, or `--digest sha256:…` for what is no file here.",
         )
     if artifact is not None:
-        return digest_of(artifact)
+        manifest = manifest_of(artifact)
+        digits = manifest.digest.removeprefix("sha256:")
+        return manifest.digest if manifest.single else f"{FOLDER}:{digits}"
     return _matching("--digest", _DIGEST, digest) or ""
 
 
@@ -193,7 +198,7 @@ def age(text: str, where: str) -> timedelta:
 
 def _tell(record: Statement, deploy: Deploy) -> None:
     """Say in one line what holds, then what was waived, then what nobody asked for."""
-    from gates.authorise import event_of, judged_as
+    from gates.authorise import event_of, judged_as, short
     from reporters.render.escape import plain
 
     facts = record.predicate.facts
@@ -212,7 +217,7 @@ def _tell(record: Statement, deploy: Deploy) -> None:
     parts = (*where, event_of(origin), facts.started, record.predicate.url)
     place = ", ".join(part for part in parts if part)
     models = ", ".join(judged_as(record, deploy))
-    typer.echo(plain(f"evidence holds for {models} {deploy.digest[:19]}: {checks} ({place})"))
+    typer.echo(plain(f"evidence holds for {models} {short(deploy.digest)}: {checks} ({place})"))
     for waiver in facts.waivers:
         typer.echo(plain(f"waived: {waiver}"))
     asked = {

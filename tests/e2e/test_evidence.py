@@ -1,5 +1,6 @@
 """From a run to a deploy: what `run` leaves, and what `verify-evidence` makes of it."""
 
+import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 
@@ -179,6 +180,43 @@ def test_an_artifact_that_was_replaced_is_refused(judged):
     assert reason.startswith("the artifact is sha256:")
 
 
+@pytest.fixture
+def folder(judged):
+    """A project whose model is a folder, judged."""
+    for name in ("model/weights.txt", "model/more/labels.txt"):
+        judged.path(name).parent.mkdir(exist_ok=True)
+        judged.path(name).write_text(f"{name} serves\n")
+    return judge(judged.set("candidate.artifact", "model"))
+
+
+def test_a_folder_is_verified_as_a_folder(folder):
+    (digest,) = record(folder)["subject"][2]["digest"].items()
+    assert digest[0] == "modelGatesFolderV1"
+    held = verify(folder, *careful(folder), artifact="model")
+    assert held.code == 0, held.stderr
+    assert f"modelGatesFolderV1:{digest[1][:12]}: " in held.stdout
+    assert verify(folder, "--digest", ":".join(digest), artifact=None).code == 0
+    folder.path("model/more/labels.txt").rename(folder.path("model/labels.txt"))
+    (reason,) = refusal(verify(folder, artifact="model"))
+    assert reason.startswith("the artifact is modelGatesFolderV1:")
+
+
+def test_a_file_that_holds_the_list_of_a_folder_is_not_that_folder(folder):
+    digest = record(folder)["subject"][2]["digest"]["modelGatesFolderV1"]
+    files = [
+        [name, len(raw), f"sha256:{hashlib.sha256(raw).hexdigest()}"]
+        for name in ("more/labels.txt", "weights.txt")
+        for raw in [folder.path(f"model/{name}").read_bytes()]
+    ]
+    listed = json.dumps(files, separators=(",", ":")).encode()
+    assert hashlib.sha256(listed).hexdigest() == digest, "or this tries nothing"
+    folder.path("list.json").write_bytes(listed)
+    (reason,) = refusal(verify(folder, artifact="list.json"))
+    assert f"the artifact is sha256:{digest[:12]}" in reason
+    (reason,) = refusal(verify(folder, "--digest", f"sha256:{digest}", artifact=None))
+    assert f"what was judged is modelGatesFolderV1:{digest[:12]}" in reason
+
+
 def test_an_image_is_known_by_its_digest(judged):
     """A tag that was moved is another digest, whatever it is called."""
     digest = "sha256:" + record(judged)["subject"][2]["digest"]["sha256"]
@@ -330,7 +368,10 @@ def test_a_signer_gets_the_predicate_of_a_record_that_holds(judged):
         (["--max-age", "0d"], "--max-age: expected a number of hours or days"),
         (["--ref", "main"], "--ref: expected refs/heads/main"),
         (["--commit", "d670460"], "--commit: expected all 40 hex digits"),
-        (["--digest", "sha256:" + "0" * 64], "--artifact: say what is to be deployed"),
+        (
+            ["--digest", "sha256:" + "0" * 64],
+            "--artifact: say what is to be deployed: one file or folder",
+        ),
         (["--config", "none.yml"], "none.yml: There is no such file."),
         (["--nope"], "No such option"),
     ],

@@ -115,7 +115,7 @@ def test_the_bytes_are_those_of_rfc_8785():
     raw = bytes_of(report)
     assert 'é \\"\\t\x7f'.encode() in raw
     assert raw.endswith(b"}\n")
-    numbers = re.findall(rb"[:,\[](-?\d[\d.eE+-]*)", raw)
+    numbers = re.findall(rb'(?:":|[,\[])(-?\d[\d.eE+-]*)', raw)
     assert [number for number in numbers if not number.isdigit()] == []
 
     def keys(node):
@@ -145,6 +145,19 @@ def test_the_subjects_are_the_report_the_predictions_and_the_artifact():
         {"name": "model/income/artifact", "digest": {"sha256": "d" * 64}},
     ]
     assert read(bytes_of(report)).artifacts == {"income": "sha256:" + "d" * 64}
+
+
+def test_a_folder_is_no_file():
+    """Its digest is of a list: a file that holds just that list would have it, too."""
+    candidate = CANDIDATE.model_copy(update={"artifact_is_folder": True})
+    model = green().models[0].model_copy(update={"candidate": candidate})
+    report = green().model_copy(update={"models": (model,)})
+    subject = statement(report)["subject"][2]
+    assert subject == {
+        "name": "model/income/artifact",
+        "digest": {"modelGatesFolderV1": "d" * 64},
+    }
+    assert read(bytes_of(report)).artifacts == {"income": "modelGatesFolderV1:" + "d" * 64}
 
 
 def test_the_configuration_is_the_policy_the_baseline_and_the_data():
