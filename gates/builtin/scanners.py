@@ -9,16 +9,45 @@ from __future__ import annotations
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 from gates import process
 from gates.errors import EnvironmentFault
 
-Scanner = Literal["picklescan"]
+Scanner = Literal["fickling", "modelscan", "picklescan"]
 
 _TIMEOUT = 300.0
-# `python -m picklescan` ends with 0 whatever it found; its command's function says what it found.
-_PROGRAM = "import sys; from picklescan.cli import main; sys.exit(main())"
+# What each command is given before the path. `python -m picklescan` ends with 0 whatever it found,
+# so of each the command's own function is called.
+_ASKED: dict[Scanner, tuple[str, ...]] = {
+    "fickling": ("--check-safety",),
+    "modelscan": ("scan", "--path"),
+    "picklescan": ("--path",),
+}
+# fickling reads one pickle and no folder. One that crashes would end with 1, as Python does, and
+# that would be an opinion.
+_PROGRAM = """\
+import pathlib, sys
+
+def said(*asked):
+    sys.argv = ["{scanner}", *asked]
+    try:
+        from {scanner}.cli import main
+        code = main()
+    except SystemExit as end:
+        code = end.code
+    except BaseException:
+        code = None
+    return code if type(code) is int else 70
+
+*asked, path = sys.argv[1:]
+top = pathlib.Path(path)
+each = "{scanner}" == "fickling" and top.is_dir()
+paths = sorted(one for one in top.rglob("*") if one.is_file()) if each else [top]
+codes = [said(*asked, str(one)) for one in paths]
+sys.exit(1 if 1 in codes else max(codes))
+"""
 # Its exit code is all that is taken from it: what it prints, the files have a say in.
 _SAID = {0: "found nothing", 1: "found something dangerous"}
 
@@ -34,10 +63,13 @@ def opinion(scanner: Scanner, path: Path) -> str:
             where="gates.artifact.scanners",
             hint=f"`python -m pip install {scanner}` beside Model Gates, or leave it out.",
         )
-    # Isolated, or a file of that name in the working folder would be run in its place.
-    argv = [sys.executable, "-I", "-c", _PROGRAM, "--path", str(path.absolute())]
+    # Isolated, or a file of that name in the working folder would be run in its place; and in an
+    # empty folder, as they read settings from where they are, and leave a result there.
+    program = _PROGRAM.format(scanner=scanner)
+    argv = [sys.executable, "-I", "-c", program, *_ASKED[scanner], str(path.absolute())]
     try:
-        done = process.run(argv, cwd=path.parent, timeout=_TIMEOUT)
+        with TemporaryDirectory(prefix="model-gates-") as folder:
+            done = process.run(argv, cwd=Path(folder), timeout=_TIMEOUT)
     except EnvironmentFault as error:
         return f"{scanner} has no opinion: {error.message}."
     said = _SAID.get(done.returncode)

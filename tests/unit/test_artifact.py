@@ -200,7 +200,10 @@ WRONG = {
     "no format": ("{formats: []}", "give it at least 1"),
     "a format there is not": ("{formats: [keras]}", "expected 'pickle'"),
     "no size": ("{max_size_mib: 0}", "greater than 0"),
-    "a scanner there is not": ("{scanners: [clam]}", "expected 'picklescan'"),
+    "a scanner there is not": (
+        "{scanners: [clam]}",
+        "expected 'fickling', 'modelscan' or 'picklescan'",
+    ),
 }
 
 
@@ -227,19 +230,63 @@ def test_the_gate_needs_an_artifact():
 
 BROWSER = whole(named("webbrowser", "open"))
 ARRAY = whole(wrapper(dtype("f8"), 2), b"\x01\xff", bytes(16))
+CLEAN = "found nothing; it decides nothing here."
+DANGEROUS = "found something dangerous; it decides nothing here."
 SAID = {
-    "clean": (whole(b"N"), "picklescan found nothing; it decides nothing here."),
-    "dangerous": (BROWSER, "picklescan found something dangerous; it decides nothing here."),
-    "an error": (ARRAY, "picklescan has no opinion: it ended with exit code 2."),
+    "clean": (whole(b"N"), dict.fromkeys(("picklescan", "modelscan", "fickling"), CLEAN)),
+    "dangerous": (BROWSER, dict.fromkeys(("picklescan", "modelscan", "fickling"), DANGEROUS)),
+    "an error": (ARRAY, {"picklescan": "has no opinion: it ended with exit code 2."}),
 }
+SAID_BY = [
+    pytest.param(data, scanner, words, id=f"{scanner}, {what}")
+    for what, (data, said) in SAID.items()
+    for scanner, words in said.items()
+]
 
 
-@pytest.mark.parametrize(("data", "said"), SAID.values(), ids=SAID)
-def test_an_opinion_is_shown_and_an_error_is_none(judge, data, said):
+@pytest.mark.parametrize(("data", "scanner", "said"), SAID_BY)
+def test_an_opinion_is_shown_and_an_error_is_none(judge, data, scanner, said):
     """The real scanner says so, of what is accepted here."""
-    result = judge({"a.pkl": data}, scanners=["picklescan"], allow=["webbrowser.open"])
-    assert result.notes[-1] == said
+    result = judge({"a.pkl": data}, scanners=[scanner], allow=["webbrowser.open"])
+    assert result.notes[-1] == f"{scanner} {said}"
     assert result.verdict is Verdict.PASS
+
+
+def test_a_scanner_that_reads_no_such_file_has_no_opinion(judge):
+    result = judge({"a.txt": b"words\n"}, scanners=["modelscan", "fickling"])
+    assert result.notes[-2:] == (
+        "modelscan has no opinion: it ended with exit code 3.",
+        "fickling has no opinion: it ended with exit code 2.",
+    )
+
+
+def test_a_scanner_is_not_told_what_to_look_for_by_the_files(judge, tmp_path, monkeypatch):
+    """modelscan reads settings from the working folder; here they would switch everything off."""
+    settings = "modelscan_version = '0'\n[scanners]\n"
+    monkeypatch.chdir(tmp_path)
+    for folder in {tmp_path, *(path.parent for path in tmp_path.rglob("*"))}:
+        (folder / "modelscan-settings.toml").write_text(settings, "utf-8")
+    result = judge({"a.pkl": BROWSER}, scanners=["modelscan"], allow=["webbrowser.open"])
+    assert result.notes[-1] == f"modelscan {DANGEROUS}"
+
+
+def test_a_scanner_leaves_nothing_behind(judge, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    judge({"a.pkl": BROWSER}, scanners=["fickling", "modelscan"], allow=["webbrowser.open"])
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["a.pkl"]
+
+
+@pytest.mark.parametrize("program", ["raise RuntimeError", "import sys; sys.exit('no')"])
+def test_a_scanner_that_crashes_has_no_opinion(judge, tmp_path, monkeypatch, program):
+    """Python ends with 1 then, as a scanner does that has found something."""
+    package = tmp_path / "crashing" / "picklescan"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "cli.py").write_text(f"def main():\n    {program}\n", "utf-8")
+    first = f"import sys; sys.path.insert(0, {str(package.parent)!r})\n"
+    monkeypatch.setattr(scanners, "_PROGRAM", first + scanners._PROGRAM)
+    result = judge({"a.pkl": whole(b"N")}, scanners=["picklescan"])
+    assert result.notes[-1].startswith("picklescan has no opinion: it ended with exit code ")
 
 
 def test_a_scanner_that_is_killed_has_no_opinion(judge, fake_scanner):
