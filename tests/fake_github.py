@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 from openapi_core import OpenAPI
 from openapi_core.exceptions import OpenAPIError
@@ -245,6 +245,20 @@ class FakeGitHub:
         shown = {"name": call.body["name"], "enforcement": call.body["enforcement"]}
         return 201, _like("repository-ruleset", {"id": len(self.rulesets), **shown}), {}
 
+    def ruleset(self, call, number):
+        """As GitHub: who may bypass it is told to who may write it, here an administrator."""
+        found = self.rulesets[int(number) - 1]
+        shown = {key: found[key] for key in ("name", "enforcement")}
+        if self.settings:
+            shown["bypass_actors"] = found.get("bypass_actors", [])
+        return 200, _like("repository-ruleset", {"id": int(number), **shown}), {}
+
+    def protection(self, call, branch):
+        found = self.settings.get("protection", {}).get(unquote(branch))
+        if found is None:
+            return 404, _error("Branch not protected"), {}
+        return 200, found, {}
+
     def list_rules(self, call, branch):
         """As GitHub: the rules alone, of whichever ruleset they are."""
         of = {"ruleset_source_type": "Repository", "ruleset_source": "acme/credit"}
@@ -373,6 +387,8 @@ ROUTES = (
     ("GET", "/user", FakeGitHub.user),
     ("GET", _ANY, FakeGitHub.repository),
     ("POST", rf"{_ANY}/rulesets", FakeGitHub.create_ruleset),
+    ("GET", rf"{_ANY}/rulesets/(\d+)", FakeGitHub.ruleset),
+    ("GET", rf"{_ANY}/branches/([^/]+)/protection", FakeGitHub.protection),
     ("GET", rf"{_ANY}/rules/branches/(.+)", FakeGitHub.list_rules),
     ("GET", rf"{_ANY}/codeowners/errors", FakeGitHub.owner_errors),
     ("GET", rf"{_ANY}/actions/permissions/workflow", FakeGitHub.workflow_token),

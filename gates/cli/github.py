@@ -98,6 +98,7 @@ def _facts(repository: Repository, branch: str | None, config: str) -> Facts:
     """Return what the API tells of a repository."""
     from gates.protection.diagnosis import Facts
     from gates.protection.policy_files import policy_files
+    from gates.protection.rules import rules_of
     from gates.protection.ruleset import OWNERS_PLACES
     from gates.protection.workflows import FILES
 
@@ -108,7 +109,7 @@ def _facts(repository: Repository, branch: str | None, config: str) -> Facts:
     token = repository.workflow_token()
     return Facts(
         branch=branch,
-        rules=tuple((rule.type, rule.parameters) for rule in repository.rules(branch)),
+        rules=rules_of(repository, branch),
         policy=policy_files(repository.file(config, branch), config),
         expected=tuple(texts),
         workflows={path: raw.decode(errors="replace") for path, raw in texts.items() if raw},

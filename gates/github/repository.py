@@ -97,6 +97,53 @@ class Rule(_Shape):
 
     type: str
     parameters: dict[str, Any] = {}
+    ruleset_id: int | None = None
+
+
+class _Bypass(_Shape):
+    actor_type: str
+    actor_id: int | None = None
+    bypass_mode: str = "always"
+
+
+class _Ruleset(_Shape):
+    name: str
+    bypass_actors: tuple[_Bypass, ...] | None = None
+
+
+class _Switch(_Shape):
+    enabled: bool = False
+
+
+class _RequiredCheck(_Shape):
+    context: str
+    app_id: int | None = None
+
+
+class _RequiredChecks(_Shape):
+    checks: tuple[_RequiredCheck, ...] = ()
+
+
+class _Several(_Shape):
+    users: tuple[dict[str, Any], ...] = ()
+    teams: tuple[dict[str, Any], ...] = ()
+    apps: tuple[dict[str, Any], ...] = ()
+
+
+class _Reviews(_Shape):
+    require_code_owner_reviews: bool
+    dismiss_stale_reviews: bool
+    require_last_push_approval: bool = False
+    bypass_pull_request_allowances: _Several = _Several()
+
+
+class Protection(_Shape):
+    """Classic protection of a branch, which holds beside whatever rulesets there are."""
+
+    required_status_checks: _RequiredChecks | None = None
+    required_pull_request_reviews: _Reviews | None = None
+    enforce_admins: _Switch = _Switch()
+    allow_force_pushes: _Switch = _Switch()
 
 
 class WorkflowToken(_Shape):
@@ -203,6 +250,22 @@ class Repository:
         """Yield the rules that hold for a branch."""
         for page in self.client.pages(self._path(f"rules/branches/{quote(branch)}")):
             yield from _read(tuple[Rule, ...], page)
+
+    def ruleset_bypass(self, ruleset: int) -> tuple[str, ...] | None:
+        """Return who may bypass a ruleset, and when; None for who may not ask."""
+        found = self._readable(_Ruleset, f"rulesets/{ruleset}")
+        if found is None or found.bypass_actors is None:
+            return None
+        return tuple(
+            " ".join(
+                filter(None, (one.actor_type, str(one.actor_id or ""), f"({one.bypass_mode})"))
+            )
+            for one in found.bypass_actors
+        )
+
+    def protection(self, branch: str) -> Protection | None:
+        """Return the classic protection of a branch; None without one, and for who may not ask."""
+        return self._readable(Protection, f"branches/{quote(branch, safe='')}/protection")
 
     def owner_errors(self, ref: str) -> int:
         """Return how many errors GitHub finds in the CODEOWNERS of a branch."""

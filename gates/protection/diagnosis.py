@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gates.protection.codeowners import owners
+from gates.protection.rules import Rule
 from gates.protection.ruleset import ACTIONS_APP, CHECK, OWNERS_FILE
 
 _INIT = "`model-gates init --github` prints a ruleset that does."
@@ -18,13 +19,12 @@ _LAX_APPROVAL = "first_time_contributors_new_to_github"
 class Facts:
     """What was read of a repository; what could not be read is None.
 
-    `rules` are the parameters of the rules that hold for the branch, by their type; `policy` are
-    the files that say what a candidate is held to; `workflows` their texts by path, of those that
-    are there.
+    `rules` are those that hold for the branch; `policy` are the files that say what a candidate is
+    held to; `workflows` their texts by path, of those that are there.
     """
 
     branch: str
-    rules: tuple[tuple[str, Mapping[str, Any]], ...]
+    rules: tuple[Rule, ...]
     policy: tuple[str, ...]
     expected: tuple[str, ...]
     workflows: Mapping[str, str]
@@ -59,6 +59,7 @@ def diagnosed(facts: Facts) -> tuple[Finding, ...]:
         *_files(facts),
         *_checks(facts),
         *_reviews(facts),
+        _bypassed(facts),
         *_owned(facts),
         *_actions(facts),
     )
@@ -83,8 +84,7 @@ def _checks(facts: Facts) -> Iterator[Finding]:
     found = [
         check
         for parameters in _rules(facts, "required_status_checks")
-        for check in parameters.get("required_status_checks", ())
-        if check.get("context") == CHECK
+        for check in _ours(parameters)
     ]
     yield Finding(
         what=f"the check `{CHECK}` is required",
@@ -124,6 +124,29 @@ def _reviews(facts: Facts) -> Iterator[Finding]:
         what="history is not rewritten",
         closed=bool(_rules(facts, "non_fast_forward")),
         to_do="Block force pushes.",
+    )
+
+
+def _bypassed(facts: Facts) -> Finding:
+    """Hold what blocks a merge to being for everybody: a rule that some may bypass is their choice.
+
+    Where two rules ask for the same, the one that nobody may bypass is enough.
+    """
+    checks = [rule for rule in facts.rules if any(_ours(rule.parameters))]
+    reviews = [rule for rule in facts.rules if rule.kind == "pull_request"]
+    loose = [
+        rule
+        for rules in (checks, reviews)
+        if not any(rule.bypass == () for rule in rules)
+        for rule in rules
+    ]
+    known = dict.fromkeys(name for rule in loose for name in rule.bypass or ())
+    who = f"Now these may: {', '.join(known)}." if known else "Who may is told to who may write it."
+    return Finding(
+        what="nobody may bypass the check or the review",
+        closed=not loose if known or not loose else None,
+        to_do=f"Empty the bypass list; under classic protection, hold administrators to it. {who}",
+        needed=bool(checks or reviews),
     )
 
 
@@ -170,4 +193,10 @@ def _actions(facts: Facts) -> Iterator[Finding]:
 
 
 def _rules(facts: Facts, kind: str) -> list[Mapping[str, Any]]:
-    return [parameters for name, parameters in facts.rules if name == kind]
+    return [rule.parameters for rule in facts.rules if rule.kind == kind]
+
+
+def _ours(parameters: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the required checks of a rule that are ours."""
+    found = parameters.get("required_status_checks", ())
+    return [check for check in found if check.get("context") == CHECK]

@@ -108,6 +108,54 @@ def test_what_init_prints_protects_a_repository(written):
     assert done.returncode == 0
 
 
+PERSON = {"actor_id": 5, "actor_type": "RepositoryRole", "bypass_mode": "pull_request"}
+
+
+def protected(folder, printed, **settings):
+    """Return a GitHub with all that `init` prints, but for the ruleset."""
+    github = FakeGitHub(settings={**ADMIN, **settings})
+    github.files = {("main", "model-gates.yml"): CONFIG.encode()}
+    for path in FILES.values():
+        github.files["main", str(path)] = (folder / path).read_bytes()
+    github.files["main", ".github/CODEOWNERS"] = owners_in(printed).encode()
+    return github
+
+
+def test_who_may_bypass_a_ruleset_is_told(written):
+    folder, printed = written
+    github = protected(folder, printed)
+    github.rulesets.append({**ruleset_in(printed), "bypass_actors": [PERSON]})
+    with github.serve():
+        done = doctor(folder, github)
+    assert done.returncode == 1
+    (line,) = (line for line in done.stdout.splitlines() if line[0] != "✔" and "bypass" in line)
+    assert line.endswith("Now these may: RepositoryRole 5 (pull_request).")
+    assert done.stdout.splitlines()[-1] == "main: 1 open"
+
+
+@pytest.mark.parametrize(("admins", "last"), [(True, "all closed"), (False, "1 open")])
+def test_classic_protection_is_read(written, admins, last):
+    """A branch whose name has a slash is one piece of an address."""
+    folder, printed = written
+    classic = {
+        "required_status_checks": {
+            "contexts": ["model-gates-required"],
+            "checks": [{"context": "model-gates-required", "app_id": 15368}],
+        },
+        "required_pull_request_reviews": {
+            "require_code_owner_reviews": True,
+            "dismiss_stale_reviews": True,
+        },
+        "enforce_admins": {"url": "https://example.org/x", "enabled": admins},
+        "allow_force_pushes": {"enabled": False},
+    }
+    github = protected(folder, printed, protection={"release/1": classic})
+    github.files = {("release/1", path): raw for (_, path), raw in github.files.items()}
+    with github.serve():
+        done = doctor(folder, github, "--branch=release/1")
+    assert done.stdout.splitlines()[-1] == f"release/1: {last}", done.stdout + done.stderr
+
+
 def test_of_a_repository_without_anything_everything_is_open(tmp_path):
     with FakeGitHub(settings=ADMIN).serve() as github:
         done = doctor(tmp_path, github, "--branch=release/1")
@@ -132,8 +180,9 @@ def test_what_the_token_may_not_see_is_not_closed(written):
         done = doctor(folder, github)
     assert done.returncode == 1
     unseen = [line for line in done.stdout.splitlines() if line.startswith("?")]
-    assert len(unseen) == 3
-    assert done.stdout.splitlines()[-1] == "main: 2 open"
+    assert len(unseen) == 4
+    assert "? nobody may bypass the check or the review" in done.stdout
+    assert done.stdout.splitlines()[-1] == "main: 3 open"
 
 
 def test_an_api_that_fails_is_no_verdict(tmp_path):
