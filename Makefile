@@ -2,6 +2,7 @@
 # Every target sets up what it needs, in .venv.
 
 PYTHON ?= python3
+SECONDS ?= 60
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -14,7 +15,7 @@ export UV_SYSTEM_CERTS := 1
 export UV_NATIVE_TLS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint format types imports schema docs workflows lock clean
+.PHONY: help setup demo test fuzz check lint format types imports schema docs workflows lock clean
 
 help:  ## Show this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -41,6 +42,11 @@ demo: setup  ## Hold two candidates against a baseline, on real data
 
 test: setup  ## Run the tests with branch coverage
 	@$(BIN)/pytest --cov
+
+# For longer than the tests do, and each time otherwise; what is found is kept in .hypothesis/ and
+# tried first the next time.
+fuzz: setup  ## Try every parser on what nobody has thought of; SECONDS=60 for each property
+	@MODEL_GATES_FUZZ_SECONDS="$(SECONDS)" $(BIN)/pytest --verbose tests/fuzz
 
 check: lint types imports schema workflows test  ## Do everything that CI does
 

@@ -12,7 +12,10 @@ from hypothesis import settings
 # No deadline: a machine that is busy is not a defect. No luck: CI fails twice on the same commit.
 settings.register_profile("default", deadline=None, print_blob=True)
 settings.register_profile("ci", parent=settings.get_profile("default"), derandomize=True)
-settings.load_profile("ci" if os.environ.get("CI") else "default")
+# `make fuzz`: luck is what it is about, in as many rounds as there is time for.
+settings.register_profile("fuzz", parent=settings.get_profile("default"), derandomize=False)
+_LONG = "fuzz" if os.environ.get("MODEL_GATES_FUZZ_SECONDS") else None
+settings.load_profile(_LONG or ("ci" if os.environ.get("CI") else "default"))
 
 # The names under which a component may be installed, the best first.
 REAL_COMPONENTS = {

@@ -13,8 +13,7 @@ from reporters.publish.sticky import ours, stamped
 from tests.fake_github import FakeGitHub
 from tests.hostile import HOSTILE, MARKER, hostile_report
 from tests.integration.test_github_api import At
-from tests.page import html, shape
-from tests.unit.test_escape import ALIVE
+from tests.page import ALIVE, html, shape
 
 # What GitHub closes an issue by, and what would make a page of ours another one's.
 KEYWORD = re.compile(

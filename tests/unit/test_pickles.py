@@ -4,27 +4,22 @@ What an unpickler would really do is asked of Python's own ones and of joblib's,
 `find_class` that notes each name and gives back something harmless.
 """
 
-import _compat_pickle
-import copyreg
 import io
 import pickle
 import pickletools
-import re
 import subprocess
 import sys
-from contextlib import suppress
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler
+from joblib.numpy_pickle import NumpyUnpickler
 
 from gates.artifacts.budget import Budget, Stream
 from gates.artifacts.pickles import globals_of, is_pickle
 from gates.artifacts.trusted import untrusted
-from gates.errors import GatesError, InputError, Refused
-from tests.pickled import ATTACKS, called, dtype, named, number, raw, text, whole, wrapper
+from gates.errors import InputError, Refused
+from tests.pickled import ATTACKS, called, dtype, named, number, text, whole, wrapper
+from tests.unpicklers import observed
 
 LOAD = """
 import os, pickle, sys
@@ -360,149 +355,3 @@ def test_what_costs_too_much_is_too_large_and_not_hostile(data, budget):
 def test_a_length_of_exabytes_takes_no_memory():
     with pytest.raises(Refused, match="ends in the middle"):
         read(b"\x80\x04\x8e" + b"\xff" * 7 + b"\x7f" + b"x")
-
-
-# --- against the real unpicklers ---------------------------------------------------------------
-
-
-class Harmless(dict):
-    """What stands for every global: it takes anything, and does nothing."""
-
-    def __new__(cls, *args, **kwargs):
-        return super().__new__(cls)
-
-    def __init__(self, *args, **kwargs):
-        super().__init__()
-
-    def __setstate__(self, state):
-        pass
-
-    def append(self, value):
-        pass
-
-    def extend(self, values):
-        pass
-
-    def add(self, value):
-        pass
-
-    def __hash__(self):
-        return id(self)
-
-
-REAL = {
-    "joblib.numpy_pickle.NumpyArrayWrapper": NumpyArrayWrapper,
-    "numpy.ndarray": np.ndarray,
-    "numpy.dtype": np.dtype,
-}
-
-
-def observed(base, data):
-    """Every name that an unpickler asks for, in order, up to its end or its error."""
-    asked = {}
-    if base is pickle.Unpickler and b"\x96" in data:
-        return asked  # C's own leaves a bytearray in pieces when it stops within one
-
-    class Observer(base):
-        def find_class(self, module, name):
-            asked[f"{module}.{name}"] = (module, name)
-            real = REAL.get(f"{module}.{name}") if base is NumpyUnpickler else None
-            return real or Harmless
-
-        def get_extension(self, code):
-            asked["an extension"] = code
-            raise pickle.UnpicklingError
-
-    file = io.BytesIO(data)
-    args = ("", file, False) if base is NumpyUnpickler else (file,)
-    try:
-        while True:
-            Observer(*args).load()
-    except Exception:  # noqa: BLE001, S110  (whatever stops it)
-        pass
-    return asked
-
-
-@pytest.fixture(autouse=True)
-def _no_extensions():
-    assert not copyreg._extension_registry
-
-
-SEEDS = [
-    *(pickle.dumps({"a": [np.arange(3), np.float64(1)], "b": {1, 2}}, p) for p in range(6)),
-    whole(wrapper(dtype("f8"), 2), BYTES, b"0", DICT),
-    whole(text("os"), b"\x94", wrapper(dtype("O8"), 1), whole(DICT, b"\x94h\0")),
-    *NAMED.values(),
-    *(data for data, _ in UNREADABLE.values()),
-]
-ITEMS = [
-    OS, DICT, WRAPPER, text("os"), text("system"), dtype("O8"), FLOATS, BYTES, raw(b"x"),
-    b"N", b"(", b"0", b"1", b"2", b"t", b"\x85", b"\x94", b"h\0", b"h\x01", b"q\0", b"q\x01",
-    b"}", b"]", b"a", b"e", b"s", b"u", b"R", b"\x81", b"\x92", b"o", b"b", b"\x93", b".",
-    b"cos\nsystem\n", b"(ios\nsystem\n", b"\x95\x08" + bytes(7), b"\x80\x04",
-]  # fmt: skip
-programs = st.lists(st.sampled_from(ITEMS), max_size=25).map(b"".join)
-
-
-@st.composite
-def mutated(draw):
-    data = bytearray(draw(st.sampled_from(SEEDS)))
-    for _ in range(draw(st.integers(1, 4))):
-        at = draw(st.integers(0, len(data)))
-        data[at : at + draw(st.integers(0, 3))] = draw(
-            st.sampled_from(ITEMS) | st.binary(max_size=4)
-        )
-    return bytes(data)
-
-
-def translated(named):
-    """The names that an old protocol's are turned into before they are looked up."""
-    pairs = {tuple(one.rsplit(".", 1)) for one in named}
-    pairs = {_compat_pickle.NAME_MAPPING.get(pair, pair) for pair in pairs}
-    return {f"{_compat_pickle.IMPORT_MAPPING.get(pair[0], pair[0])}.{pair[-1]}" for pair in pairs}
-
-
-@given(st.binary(max_size=200) | programs | mutated())
-def test_no_unpickler_asks_for_more_than_was_named(data):
-    budget = Budget()
-    try:
-        named = {str(one) for one in globals_of(Stream(io.BytesIO(data)), budget)}
-    except GatesError:
-        return
-    for unpickler in (pickle.Unpickler, pickle._Unpickler, NumpyUnpickler):
-        assert observed(unpickler, data).keys() <= named | translated(named)
-
-
-@given(st.binary(max_size=200) | programs | mutated())
-def test_what_is_no_pickle_imports_nothing(data):
-    try:
-        if is_pickle(Stream(io.BytesIO(data)), Budget()):
-            return
-    except GatesError:
-        return
-    # At a name that no file could have, a real one stops; what stands for it here goes on.
-    for module, name in list(observed(pickle.Unpickler, data).values())[:1]:
-        assert not re.fullmatch(r"[\w.-]+", module) or not re.fullmatch(r"[\w.-]+", name)
-
-
-@given(st.binary(max_size=300) | programs | mutated())
-def test_reading_ends_in_an_error_of_ours_and_in_proportion(data):
-    budget = Budget()
-    before = budget.opcodes
-    with suppress(InputError, Refused):
-        globals_of(Stream(io.BytesIO(data)), budget)
-    assert before - budget.opcodes <= 4 * len(data) + 16
-
-
-@given(mutated())
-def test_what_pickletools_sees_was_named(data):
-    try:
-        named = read(data)
-    except GatesError:
-        return
-    if "joblib.numpy_pickle.NumpyArrayWrapper" in named:
-        return
-    with suppress(ValueError):  # it knows fewer ways to write a number, and escapes in names
-        for opcode, argument, _ in pickletools.genops(data):
-            if opcode.name in ("GLOBAL", "INST") and "\\" not in argument:
-                assert argument.replace(" ", ".") in named

@@ -676,46 +676,6 @@ def test_damage_in_a_page_is_an_input_error_without_its_text(tmp_path):
     assert "SECRET" not in str(caught.value)
 
 
-GOOD_ARROW = arrow(
-    {"id": [1, 2, 3], "s": ["a", None, SECRET], "d": pa.array(["x", "y", "x"]).dictionary_encode()}
-)
-
-
-@pytest.mark.parametrize(
-    ("name", "good"), [("t.parquet", GOOD), ("t.arrow", GOOD_ARROW)], ids=["parquet", "arrow"]
-)
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(data=st.data())
-def test_any_damage_is_read_or_refused(tmp_path, name, good, data):
-    damaged = bytearray(good[: data.draw(st.one_of(st.none(), st.integers(0, len(good))))])
-    for position in data.draw(st.lists(st.integers(0, max(len(damaged) - 1, 0)), max_size=3)):
-        damaged[position : position + 1] = bytes([data.draw(st.integers(0, 255))])
-    with Engine(SMALL) as engine:
-        try:
-            table = engine.open(write(tmp_path, name, bytes(damaged)))
-            table.digest([name for name, kind in table.kinds.items() if kind is not Kind.OTHER])
-        except InputError as error:
-            assert "SECRET" not in str(error)  # noqa: PT017  (reading it whole is right as well)
-
-
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(
-    st.text(alphabet='ab,"\n\r\t é1.\ufeff', max_size=40),
-    st.sampled_from(["t.csv", "t.tsv", "t.jsonl"]),
-)
-def test_any_text_is_read_or_refused(tmp_path, text, name):
-    with Engine(SMALL) as engine:
-        try:
-            table = engine.open(write(tmp_path, name, text.encode()))
-            table.digest(table.columns)
-        except InputError as error:
-            assert error.message  # noqa: PT017  (reading it whole is right as well)
-
-
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

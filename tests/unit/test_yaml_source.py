@@ -3,11 +3,10 @@
 import hashlib
 import math
 import os
-import re
 
 import pytest
 import yaml
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gates.errors import ConfigError
@@ -357,36 +356,6 @@ def test_suggestions(word, expected):
 
 
 # --- any input -----------------------------------------------------------------------------------
-
-FRAGMENTS = [
-    "a", "b", ": ", ":", " ", "\n", "\n  ", "- ", "? ", "[", "]", "{", "}", ",", "&x ", "*x", "!", "!!str ", "!<a>",
-    "|", ">", "|2", '"', "'", "\\", "\\x", "\\U00110000", "%YAML 1.1\n", "%TAG ! a\n", "---\n", "...\n", "#", "\t",
-    "\r\n", "\r", "\ufeff", "\u2028", "\0", "1", "1.5", "_", "yes", "~", "<<", "=", "é", "😀", "@", "`", "%41", "%ff",
-]  # fmt: skip
-YAMLISH = st.lists(st.sampled_from(FRAGMENTS), max_size=30).map(
-    lambda parts: "".join(parts).encode()
-)
-
-
-def outcome(raw):
-    try:
-        return parse(raw, "f")
-    except ConfigError as error:
-        return str(error)
-
-
-@given(st.binary(max_size=200) | st.text(max_size=100).map(str.encode) | YAMLISH)
-@example(b"a: \xff\xfe")
-@example(b"]")
-@example(b"? ? ?")
-def test_any_bytes_are_a_source_or_a_config_error(raw):
-    said = outcome(raw)
-    if isinstance(said, Source):
-        assert set(said.marks) == set(said.value_marks)
-        assert all(isinstance(key, str) for key in said.data)
-    else:
-        assert re.match(r"f(:\d+:\d+)?: ", said)
-        assert said.encode()  # can be printed: no half of a surrogate pair
 
 
 @given(st.text("0123456789_.:-+eExob", min_size=1, max_size=8))
