@@ -8,6 +8,7 @@ that acts; the marker by which a comment is known again is not in its hands.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
@@ -27,6 +28,11 @@ MAX_OVERRIDE = 64 * 1024
 _OURS = "<!-- model-gates:"
 _SLACK = 1024 * 1024
 _LONGEST = 256 * 1024  # far beyond any value of a report
+_LONGEST_PART = 2 * 1024 * 1024  # and beyond any page that a part of it could stand on
+
+
+class _TooLongError(ValueError):
+    """A value is longer than any of a report, or a part of a page than any page."""
 
 
 def sandboxed() -> SandboxedEnvironment:
@@ -37,9 +43,10 @@ def sandboxed() -> SandboxedEnvironment:
     def inert(value: Any) -> Markup:
         if isinstance(value, StrictUndefined):
             str(value)  # raises, and says which name it was
-        if isinstance(value, str) and len(value) > _LONGEST:
-            raise ValueError(f"a text of {len(value):,} characters")
         # Markup is what a macro returns: escaped already, value by value.
+        most = _LONGEST_PART if isinstance(value, Markup) else _LONGEST
+        if isinstance(value, str) and len(value) > most:
+            raise _TooLongError(f"a text of {len(value):,} characters")
         return value if isinstance(value, Markup) else Markup(escape.md(value))  # noqa: S704
 
     environment = ImmutableSandboxedEnvironment(
@@ -87,9 +94,11 @@ def drawn(template: Template, context: dict[str, Any], marker: str, most: int) -
     """
     from jinja2 import TemplateError
 
+    body = None
     try:
         if template.name == PAGE:
-            body = _filled(template, context, most)
+            with suppress(_TooLongError):
+                body = _filled(template, context, most)
         else:
             with confined(_refused):
                 body = _filled(template, context, most)

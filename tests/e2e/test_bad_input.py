@@ -6,10 +6,12 @@ output may show one, whatever went wrong.
 
 import codecs
 import gzip
+import io
 import json
 import os
 import shutil
 import time
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,6 +114,15 @@ def line(number, change):
         return b"".join(lines)
 
     return changed
+
+
+def zipped(members):
+    """An archive; a name in it may lead out."""
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return sink.getvalue()
 
 
 def raw(name, change):
@@ -333,6 +344,10 @@ BAD_DATA = [
     case("magic only", raw(CANDIDATE, b"PAR1"), 3, "damaged", CANDIDATE),
     case("CSV called Parquet", raw(CANDIDATE, b"id,score\n1,0.5\n"), 3, "damaged", CANDIDATE),
     case("gzip", both(csv("evaluation", gzip.compress)), 3, ("gzip archive", "Unpack it first"), "evaluation.csv"),
+    case("zip", both(csv("evaluation", lambda b: zipped({"../evaluation.csv": b}))), 3, "the file is a zip archive", "evaluation.csv"),
+    case("zip of zips", raw(CANDIDATE, lambda b: zipped({"a.zip": zipped({"b": bytes(10**7)})})), 3, "the file is a zip archive", CANDIDATE),
+    case("zip by its suffix", both(lambda p: p.path("evaluation.zip").write_bytes(zipped({"a.csv": b"id\n"})), key("data.evaluation", "evaluation.zip")), 3, "suffix `.zip`", "evaluation.zip"),
+    case("link to what is no table", instead(CANDIDATE, lambda path: path.symlink_to("/etc/passwd")), 3, "damaged", CANDIDATE),
     case("suffix", both(lambda p: shutil.copy(p.path(EVALUATION), p.path("evaluation.xlsx")), key("data.evaluation", "evaluation.xlsx")), 3, ("suffix `.xlsx`", ".parquet"), "evaluation.xlsx"),
     case("Parquet bomb", bomb, 3, "over the memory budget", EVALUATION),
     case("huge declared rows", endless, 3, "110,000,000 rows or more", CANDIDATE),
@@ -647,6 +662,29 @@ def test_a_folder_that_can_not_be_written_is_the_environments_fault(project, out
     assert "taken" in outcome.stderr
     assert outcome.report is None
     assert project.path("taken").read_text() == "a file"
+    check_nothing_leaked(outcome)
+
+
+FULL = """
+import resource, signal, sys
+sys.dont_write_bytecode = True  # or half of it would be left, for whoever comes next
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there is no such limit")
+@pytest.mark.parametrize("there", [None, b'{"of": "an earlier run"}'])
+def test_a_disk_that_is_full_leaves_nothing_half_written(project, there):
+    """As near as a test comes to it: no file may grow beyond a page."""
+    project.path("out").mkdir()
+    if there:
+        project.path("out/report.json").write_bytes(there)
+    outcome = project.process(prelude=FULL)
+    assert outcome.code == 4, outcome.stderr
+    assert "cannot write the file: File too large" in outcome.stderr
+    left = {path.name: path.read_bytes() for path in project.path("out").iterdir()}
+    assert left == ({"report.json": there} if there else {})
     check_nothing_leaked(outcome)
 
 

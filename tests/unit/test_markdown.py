@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gates.errors import ConfigError
+from gates.github.commands import write_summary
 from gates.report import (
     PolicyInfo,
     RunInfo,
@@ -145,6 +146,15 @@ def test_the_summary_holds_what_a_comment_cannot():
     assert len(comment.encode()) <= markdown.COMMENT_BYTES < len(summary.encode())
     assert "Shortened to fit" in comment
     assert "Shortened" not in summary
+
+
+@pytest.mark.parametrize("count", [2000, 9000])
+def test_a_summary_that_github_would_drop_is_cut_before(tmp_path, count):
+    """Above 1 MiB the runner uploads nothing, and the step is green all the same."""
+    fitted = RENDERERS["github-summary"](reports.many_red(count))
+    write_summary({"GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}, fitted)
+    assert 2**17 < (tmp_path / "summary").stat().st_size < 2**20
+    assert ("Shortened to fit" in fitted) is (count == 9000)
 
 
 def test_json_comes_back_as_it_was():
