@@ -73,12 +73,17 @@ print(hashlib.sha256(b"\0".join(facts)).hexdigest()[:20], end="")
 PYTHON
 }
 
+# Git Bash would come far, and then nothing could be started as POSIX has it.
+refuse_windows() {
+  case "$(uname -s)" in
+    CYGWIN* | MINGW* | MSYS* | Windows*)
+      fail "Model Gates does not run on Windows: use a job with 'runs-on: ubuntu-latest'." ;;
+    *) ;;
+  esac
+}
+
 python_of() {
-  if [[ -x "$1/Scripts/python.exe" ]]; then # Windows
-    printf '%s\n' "$1/Scripts/python.exe"
-  else
-    printf '%s\n' "$1/bin/python"
-  fi
+  printf '%s\n' "$1/bin/python"
 }
 
 is_lock() {
@@ -143,6 +148,7 @@ extras() {
 
 main() {
   local python venv name extra told names=()
+  refuse_windows
   read -r -d '' -a names <<<"$requirements" || true
   ((${#names[@]})) || names=(auto)
   for name in "${names[@]}"; do
@@ -153,13 +159,13 @@ main() {
   [[ -n "${RUNNER_TEMP:-}" ]] ||
     fail "RUNNER_TEMP is not set: this script is for a workflow's job; elsewhere, use pip."
   python="$(find_python)"
-  venv="${RUNNER_TEMP//\\//}/model-gates/$(fingerprint "$python")"
+  venv="$RUNNER_TEMP/model-gates/$(fingerprint "$python")"
   [[ -f "$venv/.has-core" ]] || make_environment "$python" "$venv"
   for name in "${names[@]}"; do
     need "$venv" "${name/#auto/core}"
     [[ "$name" == auto ]] || continue
     told="$(extras "$venv")"
-    for extra in ${told//$'\r'/}; do
+    for extra in $told; do
       is_lock "$extra" || fail "The configuration needs '$extra', for which there is no lock."
       need "$venv" "$extra"
     done

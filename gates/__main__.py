@@ -21,6 +21,8 @@ _INTERRUPTED = 130
 
 def main() -> None:
     """Run the command line and exit with a documented code; a crash is never a verdict."""
+    if (unfit := unfit_platform(sys.platform)) is not None:
+        sys.exit(_tell(unfit, EnvironmentFault.exit_code))
     # DuckDB has its own threads; BLAS threads inside them made the same work many times slower.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     keep_freed_memory()
@@ -42,6 +44,19 @@ def _let_go_of_streams() -> None:
             stream.flush()
         except OSError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def unfit_platform(platform: str) -> str | None:
+    """Return why Model Gates does not run on a platform, as `sys.platform` names it, if so.
+
+    Programs are started, watched and ended as POSIX has it (gates.process), git among them.
+    """
+    if platform not in ("win32", "cygwin"):
+        return None
+    return (
+        "Model Gates does not run on Windows.\n"
+        "  Use Linux (in CI `runs-on: ubuntu-latest`), the Linux subsystem (WSL), or a container."
+    )
 
 
 def _run(world: World) -> int:

@@ -68,6 +68,16 @@ def old_python(path):
     return write_program(path, f"exec '{sys.executable}' -I -c '{old}' \"$3\"")
 
 
+@pytest.mark.parametrize("system", ["MINGW64_NT-10.0-26100", "MSYS_NT-10.0", "CYGWIN_NT-10.0"])
+def test_on_windows_it_says_so_at_once(tmp_path, system):
+    write_program(tmp_path / "uname", f"echo {system}")
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    done = install("core", cwd=tmp_path, PATH=path, RUNNER_TEMP=tmp_path / "temp")
+    said = "Model Gates does not run on Windows: use a job with 'runs-on: ubuntu-latest'."
+    assert refusal(done) == f"model-gates: {said}"
+    assert not (tmp_path / "temp").exists()
+
+
 @pytest.mark.parametrize(
     "requirements",
     ["nonsense", "../../pyproject", "--help", "$(touch pwned)", "co re", "core all\nx"],
