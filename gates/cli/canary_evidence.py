@@ -53,6 +53,18 @@ def checked(asked: Asked, environ: Mapping[str, str], now: datetime) -> dict[str
     }
 
 
+def judged_digest(held: str | None, candidate: Pinned) -> str:
+    """Return the digest by which a candidate is asked for, as a record that holds `held` names it.
+
+    An image is judged by its own, or by that of the model's file or folder in it. The place where
+    it runs tells a folder's without the name of the algorithm, which is then the record's.
+    """
+    if held == candidate.digest or candidate.artifact is None:
+        return candidate.digest
+    digits = candidate.artifact.partition(":")[2]
+    return held if held and held.partition(":")[2] == digits else candidate.artifact
+
+
 def _objections(
     asked: Asked, statement: Statement, environ: Mapping[str, str], now: datetime
 ) -> list[str]:
@@ -65,10 +77,7 @@ def _objections(
     held = statement.artifacts.get(asked.settings.model)
     candidate = asked.candidate
     deploy = Deploy(
-        # An image is judged by its own digest, or by that of the model's file in it.
-        digest=candidate.digest
-        if held == candidate.digest or candidate.artifact is None
-        else candidate.artifact,
+        digest=judged_digest(held, candidate),
         model=asked.settings.model,
         policy=load(asked.policy).digest,
         repository=here.get("GITHUB_REPOSITORY"),
