@@ -48,6 +48,8 @@ FILE, POLICY, OUT = (
     Path("model-gates.yml"),
     Path("model-gates-canary"),
 )
+# How long it may take to look at everything before a rollout begins, in seconds.
+_LOOKING = 600.0
 _STEPS = re.compile(r"[0-9]{1,3}(,[0-9]{1,3}){0,19}")
 
 
@@ -75,40 +77,27 @@ def start(
     github: GithubOption = False,
 ) -> None:
     """Begin a rollout: check the evidence, then go step by step."""
+    from gates.canary.pulse import Pulse
     from gates.canary.take import begin, free
-    from gates.cli.canary_evidence import Asked, checked
     from gates.cli.canary_go import go, letting_go, until
-    from gates.cli.canary_hand import gates_of
 
     ends = until(budget)
     place = _opened(ctx.obj, deployment, config, policy, out, github=github)
     place = replace(place, settings=_changed(place, steps, bake, on_inconclusive))
-    store = place.site.store
-    free(store)
-    pinned = place.site.pin(image), place.site.stable()
-    if pinned[0].digest == pinned[1].digest:
-        typer.echo(f"{deployment}: {pinned[0].digest[:19]} serves already; nothing is to be done")
-        raise typer.Exit
-    asked = Asked(
-        settings=place.settings,
-        record=record,
-        policy=policy,
-        candidate=pinned[0],
-        stable=pinned[1],
-    )
-    evidence = checked(asked, ctx.obj.environ, ctx.obj.now())
-    gates_of(place)
+    free(place.site.store)
     if dry_run:
-        _check_site(place)
+        pinned, _ = _let_in(place, image, record)
         typer.echo(f"{deployment}: everything is in place for {pinned[0].digest[:19]} (dry run)")
         return
     ctx.obj.stop.once = True
-    lease = begin(store, place.holder, place.settings.lease, time)
-    with letting_go(place, lease):
-        _check_site(place)
+    # First, so that of many who come at once all but one look no further.
+    lease = begin(place.site.store, place.holder, place.settings.lease, time)
+    with letting_go(place, lease), Pulse(store=place.site.store, lease=lease) as pulse:
+        pulse.allow(_LOOKING)
+        pinned, evidence = _let_in(place, image, record)
         plan = _plan(place, lease, pinned, evidence, reason)
         _first(place, lease, plan)
-    go(place, lease, plan, ends, lambda found: found.forward())
+    go(place, pulse.lease, plan, ends, lambda found: found.forward())
 
 
 @canary_app.command()
@@ -301,6 +290,33 @@ def _steps(text: str) -> tuple[int, ...]:
     if not _STEPS.fullmatch(text):
         raise ConfigError("expected shares in percent", where="--steps", hint="Say 5,25,50.")
     return tuple(int(one) for one in text.split(","))
+
+
+def _let_in(
+    place: Opened, image: str, record: Path
+) -> tuple[tuple[Pinned, Pinned], dict[str, str]]:
+    """Return the candidate and what serves, and what a journal keeps of the evidence.
+
+    Raises Refused without evidence, and EnvironmentFault for a site that is not ready.
+    """
+    from gates.cli.canary_evidence import Asked, checked
+    from gates.cli.canary_hand import gates_of
+
+    candidate, stable = place.site.pin(image), place.site.stable()
+    if candidate.digest == stable.digest:
+        typer.echo(f"{place.name}: {candidate.digest[:19]} serves already; nothing is to be done")
+        raise typer.Exit
+    asked = Asked(
+        settings=place.settings,
+        record=record,
+        policy=place.policy,
+        candidate=candidate,
+        stable=stable,
+    )
+    evidence = checked(asked, place.world.environ, place.world.now())
+    gates_of(place)
+    _check_site(place)
+    return (candidate, stable), evidence
 
 
 def _check_site(place: Opened) -> None:
