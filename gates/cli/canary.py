@@ -283,7 +283,8 @@ def _changed(
         return type(place.settings).model_validate(dict(place.settings) | changed)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise ConfigError(first["msg"], where=f"--{'/--'.join(changed)}") from error
+        where = ", ".join(f"--{name.replace('_', '-')}" for name in changed)
+        raise ConfigError(first["msg"], where=where) from error
 
 
 def _steps(text: str) -> tuple[int, ...]:

@@ -227,7 +227,7 @@ def watching(place: Opened, journal: Journal) -> Iterator[None]:
         tellers.append(
             mirror(place.world.environ, place.name, journal, lambda: stop.signal is not None)
         )
-    if not sys.stdout.isatty():
+    if place.github or not sys.stdout.isatty():
         tellers.insert(0, _line)
         yield
         return
