@@ -1,20 +1,23 @@
-"""Write the generated parts of README.md anew, or with --check fail when they are out of date."""
+"""Write the generated parts of the documents anew, or with --check fail when they are stale."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+import options
 import yaml
 
+from gates.canary.targets.registry import TARGETS
 from gates.report import Task
 from gates.stats.catalogue import METRICS, Better, verbs
 from reporters.publish.registry import PUBLISHERS
 from reporters.render.registry import RENDERERS
 
 ROOT = Path(__file__).parent.parent
+Parts = Mapping[str, Callable[[], Iterator[str]]]
 
 
 def metrics() -> Iterator[str]:
@@ -79,12 +82,24 @@ def reporters() -> Iterator[str]:
         yield f"| `{name}` | {manual.splitlines()[0].removeprefix('Return ').rstrip('.')} |"
 
 
-PARTS = {"metrics": metrics, "reporters": reporters, "action": action, "actions": actions}
+PARTS = {
+    "README.md": {
+        "metrics": metrics,
+        "reporters": reporters,
+        "action": action,
+        "actions": actions,
+    },
+    "docs/canary.md": {
+        "deployment": options.deployment,
+        **{name: partial(options.target, name) for name in TARGETS},
+        "prometheus": options.prometheus,
+    },
+}
 
 
-def renewed(text: str) -> str:
-    """Return the README with every generated part made anew."""
-    for name, rows in PARTS.items():
+def renewed(text: str, parts: Parts) -> str:
+    """Return a document with every generated part made anew."""
+    for name, rows in parts.items():
         start, end = f"<!-- generated: {name} -->\n", "<!-- end -->"
         before, _, rest = text.partition(start)
         _, _, after = rest.partition(end)
@@ -94,14 +109,17 @@ def renewed(text: str) -> str:
 
 def main() -> int:
     """Write, or check, and return the exit code."""
-    path = ROOT / "README.md"
-    old = path.read_text("utf-8")
-    new = renewed(old)
-    if "--check" in sys.argv and new != old:
-        sys.stderr.write("README.md is out of date: run `make docs`.\n")
-        return 1
-    path.write_text(new, "utf-8")
-    return 0
+    stale = False
+    for document, parts in PARTS.items():
+        path = ROOT / document
+        old = path.read_text("utf-8")
+        new = renewed(old, parts)
+        if "--check" not in sys.argv:
+            path.write_text(new, "utf-8")
+        elif new != old:
+            sys.stderr.write(f"{document} is out of date: run `make docs`.\n")
+            stale = True
+    return int(stale)
 
 
 if __name__ == "__main__":
