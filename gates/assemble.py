@@ -19,7 +19,7 @@ from gates.evidence import (
     other_data,
     other_question,
 )
-from gates.outputs import Truth, output_columns, read_rows, read_truth
+from gates.outputs import Truth, no_truth, output_columns, read_rows, read_truth
 from gates.record import Content, Record
 from gates.report import Task, bounded
 from gates.stats.metrics import Rows
@@ -36,9 +36,15 @@ _TO_COMPARE = {
 }
 
 
+_UNLABELLED = "Not every row has a label, and no gate of this run asks for it."
+
+
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What is to be judged, before anything is opened; `policy_root` as in `Evidence`."""
+    """What is to be judged, before anything is opened; `policy_root` as in `Evidence`.
+
+    `unlabelled` says that no gate looks at the labels, so that rows may come without.
+    """
 
     root: Path
     task: Task
@@ -48,6 +54,7 @@ class Question:
     evaluation: Path | None
     columns: tuple[str, ...] = ()
     policy_root: Path | None = None
+    unlabelled: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +63,9 @@ class Reference:
 
     `predictions` are those of its model: the stored ones, or `fresh` ones on other data; where they
     may not be kept, the file of their sketch. With `unpaired`, an evaluation set that is not the
-    version's is compared with its stored numbers instead of being refused.
+    version's is compared with its stored numbers instead of being refused. `remembered` says that
+    no gate looks at rows of the version's model: what it remembers of its own data is asked for,
+    and other data are what that is for.
     """
 
     record: Record
@@ -64,6 +73,7 @@ class Reference:
     name: Literal["baseline", "anchor"] = "baseline"
     fresh: bool = False
     unpaired: bool = False
+    remembered: bool = False
 
 
 def assemble(
@@ -79,8 +89,13 @@ def assemble(
     outputs = tuple(roles.values())
     own = outputs if question.evaluation is None else ()
     evaluation, joined, roles = _judged_rows(engine, question, candidate, roles)
-    scored = tuple(r.removeprefix("score_") for r in roles if r.startswith("score_"))
-    truth = read_truth(task, joined, data, scored)
+    labelled = data.label in joined.columns
+    if labelled:
+        scored = tuple(r.removeprefix("score_") for r in roles if r.startswith("score_"))
+        truth = read_truth(task, joined, data, scored)
+    else:
+        known = reference.record.content.classes if reference else ()
+        truth = no_truth(task, joined, data, roles, known)
     rows = read_rows(task, joined, truth, roles, question.candidate)
     evidence = Evidence(
         root=question.root,
@@ -95,8 +110,9 @@ def assemble(
         candidate=rows,
         candidate_digest=candidate.digest((data.id, *outputs)),
         data_columns=tuple(name for name in evaluation.columns if name not in own),
+        labelled=labelled,
         notes=(
-            *_suspicions(rows),
+            *(_suspicions(rows) if labelled else (_UNLABELLED,)),
             *unclustered(evaluation, data, (*outputs, *question.columns)),
         ),
     )
@@ -124,10 +140,12 @@ def _judged_rows(
 ) -> tuple[Table, Table, dict[str, str]]:
     """Return the evaluation table, the table joined with the candidate, and the roles in it."""
     data = question.data
-    named = (data.id, data.label, *([data.cluster] if data.cluster else []))
     evaluation = candidate
     if question.evaluation is not None:
         evaluation = engine.open(question.evaluation, text=(data.id,))
+    named = [data.id, *([data.cluster] if data.cluster else [])]
+    if not question.unlabelled or _is_labelled(evaluation, data.label):
+        named.append(data.label)
     evaluation.require_columns(named, "named under `data`")
     if data.cluster is not None:
         evaluation.require_present(data.cluster, "what rows belong together by")
@@ -149,6 +167,13 @@ def _judged_rows(
     return evaluation, joined, renamed
 
 
+def _is_labelled(evaluation: Table, label: str) -> bool:
+    """Return whether every row has a label."""
+    if label not in evaluation.columns:
+        return False
+    return evaluation.describe([label])[label].nulls == 0
+
+
 def _held_against(evidence: Evidence, reference: Reference) -> Evidence:
     """Return the evidence with one reference in it, compared in the best way that is possible."""
     kept = reference.predictions
@@ -159,6 +184,8 @@ def _held_against(evidence: Evidence, reference: Reference) -> Evidence:
     if question:
         raise _not_comparable(evidence, reference, question)
     differs = other_data(content, evidence.evaluation) or _other_blocks(content, evidence.data)
+    if differs and reference.remembered:
+        return _remembered(evidence, reference, differs)
     if differs and not reference.unpaired:
         raise _not_comparable(evidence, reference, differs)
     if differs:
@@ -187,6 +214,19 @@ def _not_comparable(evidence: Evidence, reference: Reference, why: str) -> Input
 def _unpaired(evidence: Evidence, reference: Reference, differs: str) -> Evidence:
     held = " with the anchor" if reference.name == "anchor" else ""
     note = f"Compared{held} without pairing, by stored numbers: {differs}."
+    return replace(
+        evidence,
+        record=reference.record,
+        comparison=Comparison.UNPAIRED,
+        notes=(*evidence.notes, note),
+    )
+
+
+def _remembered(evidence: Evidence, reference: Reference, differs: str) -> Evidence:
+    note = (
+        f"These are other data than the {reference.name}'s, as they may be where no gate of a run "
+        f"compares row by row: {differs}."
+    )
     return replace(
         evidence,
         record=reference.record,

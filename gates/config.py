@@ -27,6 +27,7 @@ from gates import yaml_source
 from gates.baselines.registry import Options as StoreOptions
 from gates.builtin.artifact import Artifact
 from gates.builtin.data_schema import DataSchema
+from gates.builtin.drift import Drift
 from gates.builtin.fairness import Fairness
 from gates.builtin.performance import Performance
 from gates.builtin.registry import GATES
@@ -38,7 +39,7 @@ from gates.predictors.registry import Predictor
 from gates.report import Correction, Decide, Mode, Model, OnInconclusive, Task
 
 CONFIG_NAME = "model-gates.yml"
-Gate = DataSchema | Performance | Fairness | Artifact
+Gate = DataSchema | Performance | Fairness | Drift | Artifact
 
 Confidence = Annotated[float, Strict(), Field(ge=0.5, lt=1, allow_inf_nan=False)]
 ModelName = Annotated[

@@ -134,7 +134,8 @@ class Evidence:
 
     `anchor` is the same evidence once more, as it is held against the anchor. `artifact` are the
     candidate's own files, where the configuration names them. What belongs to the rules, such as a
-    suite, stands below `policy_root`, where that is not `root`, the data's.
+    suite, stands below `policy_root`, where that is not `root`, the data's. Rows that are not
+    `labelled` have no truth: only gates that need none are given them.
     """
 
     root: Path
@@ -156,6 +157,7 @@ class Evidence:
     anchor: Evidence | None = None
     artifact: Manifest | None = None
     policy_root: Path | None = None
+    labelled: bool = True
 
     @property
     def rows(self) -> int:

@@ -104,6 +104,28 @@ def read_truth(task: Task, joined: Table, data: Data, scored: tuple[str, ...]) -
     return _recoded(codes, names, (negative, positive))
 
 
+def no_truth(
+    task: Task, joined: Table, data: Data, roles: dict[str, str], known: tuple[str, ...]
+) -> Truth:
+    """Return what stands for labels that are not there: no class, and no number.
+
+    The classes are those that are `known` of the baseline, or else of the outputs. No metric can be
+    made of it by mistake: counts refuse the code -1, and NaN is in every sum.
+    """
+    if task is Task.REGRESSION:
+        return Truth(label=np.full(joined.rows, np.nan))
+    label = np.full(joined.rows, -1, dtype=np.int32)
+    if known:
+        return Truth(label=label, classes=known)
+    names = joined.codes(roles["prediction"])[1] if "prediction" in roles else ()
+    if task is Task.MULTICLASS:
+        scored = [role.removeprefix("score_") for role in roles if role.startswith("score_")]
+        return Truth(label=label, classes=tuple(sorted({*names, *scored})))
+    positive = label_text(data.positive)
+    other = _OPPOSITES.get(positive, f"not {positive}")
+    return Truth(label=label, classes=(next((n for n in names if n != positive), other), positive))
+
+
 def _recoded(codes: NDArray[np.int32], names: tuple[str, ...], classes: tuple[str, ...]) -> Truth:
     places = np.array([classes.index(name) for name in names], dtype=np.int32)
     return Truth(label=places[codes], classes=classes)

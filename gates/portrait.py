@@ -39,6 +39,8 @@ def portrait(
     evidence: Evidence, compared: Iterable[Compared], versions: Sequence[Record]
 ) -> Portrait:
     """Return the picture of one model: `compared` names slices, `versions` are the registered."""
+    if not evidence.labelled:
+        return Portrait(history=tuple(_history(versions)))
     curves = _curves(evidence)
     return Portrait(
         flips=_flips(evidence, compared),
@@ -49,8 +51,8 @@ def portrait(
 
 
 def label_rate(evidence: Evidence) -> float | None:
-    """Return the share of positive labels, or their mean; None where labels are many classes."""
-    if evidence.task is Task.MULTICLASS:
+    """Return the share of positive labels, or their mean; None where there is no such number."""
+    if evidence.task is Task.MULTICLASS or not evidence.labelled:
         return None
     return float(evidence.candidate.label.mean())
 

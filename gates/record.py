@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Literal, Self
+from itertools import pairwise
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -16,6 +17,9 @@ from gates.report import Count, Digest, Model, Name, Number, Place, Task
 
 # What the id is called in every stored file of predictions.
 ID = "id"
+
+# Held against values of data, and so never rounded.
+Exact = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class ColumnProfile(Model):
@@ -60,6 +64,47 @@ class Sketched(Model):
     entries: Count
 
 
+class Distribution(Model):
+    """How a column's values were distributed, in bins or by category; null is no value.
+
+    `counts` are of the bins (edges[i - 1], edges[i]] of numbers, the outer ones without an end; or
+    of `categories`, and behind them of all that are too rare to be named. A bin has no fewer rows
+    than `privacy.min_count`, or none, so that no edge tells of one row. `spread` is the mean
+    distance of a row from its bin's mean, `design` how many rows are worth one independent row.
+    """
+
+    kind: Literal["numbers", "categories"]
+    nulls: Count
+    counts: tuple[Count, ...] = Field(min_length=1)
+    design: float = Field(ge=1, allow_inf_nan=False)
+    edges: tuple[Exact, ...] = ()
+    means: tuple[Number | None, ...] = ()
+    spread: Number = 0.0
+    sd: Number | None = None
+    categories: tuple[Name, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """Return how many rows have a value."""
+        return sum(self.counts)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        numbers = self.kind == "numbers"
+        ends = len(self.edges if numbers else self.categories) + 1
+        rising = all(low < high for low, high in pairwise(self.edges))
+        if len(self.counts) != ends or len(self.means) != ends * numbers or not rising:
+            raise ValueError("edges, counts and means of a distribution do not fit together")
+        return self
+
+
+class Remembered(Model):
+    """The distributions that drift is held against: of the data, and of the model's outputs."""
+
+    columns: dict[str, Distribution] = Field(default_factory=dict)
+    outputs: dict[Literal["score", "prediction"], Distribution] = Field(default_factory=dict)
+
+
 class MetricFact(Model):
     """One metric on the whole evaluation set: its value, standard error and number of rows."""
 
@@ -95,6 +140,7 @@ class Content(Model):
     metrics: dict[Name, MetricFact] = Field(default_factory=dict)
     # Rows of each slice that a gate compared, so that a later run can say which one shrank.
     slices: dict[Place, Count] = Field(default_factory=dict)
+    remembered: Remembered = Remembered()
 
     @model_validator(mode="after")
     def _keeps_one(self) -> Self:

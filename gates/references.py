@@ -43,6 +43,8 @@ def references(
 ) -> tuple[Reference | None, Reference | None]:
     """Return the baseline and the anchor as they are to be compared."""
     baseline = None if found.baseline is None else _baseline(model.baseline, found.baseline, root)
+    if baseline is not None and not any(gate.pairs for gate in model.gates.configured().values()):
+        baseline = replace(baseline, remembered=True)
     # Nobody is asked for fresh predictions of the anchor: it is compared by what is stored.
     anchor = None if found.anchor is None else _stored(model.baseline, found.anchor)
     return baseline, anchor and replace(anchor, name="anchor")

@@ -14,6 +14,7 @@ from gates.assemble import assemble
 from gates.baselines.local import Store
 from gates.builtin.checks import require_scores
 from gates.builtin.parts import Part
+from gates.builtin.samples import remembered
 from gates.builtin.stored import Compared
 from gates.config import Config, Gate
 from gates.digest import sha256
@@ -93,6 +94,7 @@ def register(config: Config, name: str, store: Store, root: Path, new: Candidate
             metrics_version=METRICS_VERSION,
             metrics=_facts(evidence),
             slices=_slices(gates, evidence),
+            remembered=remembered((gate.remembers for gate in gates), evidence),
         )
         record, _ = store.register(content, path, _registration(new), alias=new.alias)
     return record

@@ -128,7 +128,8 @@ def _judge(asked: Run, report: ModelReport, model: ModelConfig) -> ModelReport:
     with Engine(frames=frames) as engine:
         candidate = model.candidate.fetch(asked.root)
         asking = question(asked.config, model, asked.root, candidate)
-        asking = replace(asking, policy_root=asked.policy_root)
+        truth = any(gate.needs_truth for gate in model.gates.configured().values())
+        asking = replace(asking, policy_root=asked.policy_root, unlabelled=not truth)
         evidence = assemble(engine, asking, *references(model, found, asked.root))
         evidence = replace(evidence, artifact=_artifact(model, asked.root))
         report = report.model_copy(update={"notes": candidate.notes})

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 from gates.report import Check, Verb, significant
-from gates.stats.catalogue import disparity, possible
+from gates.stats.catalogue import DISTANCES, disparity, possible
 
 _POWER = 0.8
 _MOST_ROWS = 10**9
@@ -50,7 +50,7 @@ def wanted(check: Check, value: float, limit: float) -> Wanted:
     stretch = _stretch(check.confidence)
     rows = _rows(check.n, stretch * arm, room)
     tightest = _limit(check, at + stretch * above, sign=sign)
-    more = rows if rows is not None and rows > check.n else None
+    more = rows if rows is not None and rows > check.n and not _of_two(check) else None
     return Wanted(rows=more, limit=tightest, reason=_said(check, room, rows, tightest))
 
 
@@ -67,13 +67,18 @@ def rows_to_convince(check: Check, p_adjusted: float, questions: int) -> int | N
 
     The correction multiplies p by a number of questions, so p must be as many times smaller.
     """
-    if not check.p or check.n == 0:
+    if not check.p or check.n == 0 or _of_two(check):
         return None
     # An adjusted p of 1 was cut there, and tells the number of questions no more.
     times = p_adjusted / check.p if p_adjusted < 1.0 else questions
     normal = NormalDist()
     z, seen = (-normal.inv_cdf(p / 2.0) for p in ((1.0 - check.confidence) / times, check.p))
     return _rows(check.n, z, seen) if seen > 0.0 else None
+
+
+def _of_two(check: Check) -> bool:
+    """Return whether a second sample, which does not grow with this one, is half of the error."""
+    return check.metric in DISTANCES
 
 
 def roughly(rows: int) -> str:
@@ -109,7 +114,12 @@ def _said(check: Check, room: float, rows: int | None, tightest: float | None) -
     if change and rows is not None and rows <= check.n:
         said.append("They could if nothing had changed: this candidate is too near the limit.")
         return " ".join(said)
-    if rows is not None and rows > check.n:
+    if rows is not None and rows > check.n and _of_two(check):
+        times = f"{_outwards(rows / check.n, down=False):,.3g}"
+        said.append(
+            f"With about {times} times as many rows, here and in the reference, they could."
+        )
+    elif rows is not None and rows > check.n:
         provided = "if nothing has changed" if change else "if the value stays where it is"
         said.append(f"About {roughly(rows)} rows would, {provided}.")
     if change and room <= 0.0:

@@ -11,6 +11,7 @@ from pydantic import Field, StrictStr
 
 from gates.artifacts.formats import Format
 from gates.builtin.declared import Declared
+from gates.builtin.samples import Asked
 from gates.builtin.scanners import Scanner, opinion
 from gates.errors import InputError, Refused
 from gates.limits import Limit, Positive, Problem
@@ -94,6 +95,21 @@ class Artifact(Model):
     def needs_baseline(self) -> bool:
         """Return whether the registered baseline is asked for: the files speak for themselves."""
         return False
+
+    @property
+    def pairs(self) -> bool:
+        """Return whether rows of the baseline's model are looked at: never."""
+        return False
+
+    @property
+    def needs_truth(self) -> bool:
+        """Return whether rows must have a label."""
+        return False
+
+    @property
+    def remembers(self) -> Asked:
+        """Return of what a baseline is to remember how it was distributed: of nothing."""
+        return Asked()
 
     @property
     def reads(self) -> tuple[str, ...]:

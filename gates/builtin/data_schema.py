@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field, StrictBool, StrictStr
 
 from gates.builtin.declared import Declared
+from gates.builtin.samples import Asked
 from gates.errors import InputError
 from gates.expectations.expectation import INFERRED, Expectation, inferred
 from gates.expectations.rules import (
@@ -104,6 +105,21 @@ class DataSchema(Model):
     def needs_baseline(self) -> bool:
         """Return whether any expectation comes from the registered baseline."""
         return self.infer is not None
+
+    @property
+    def pairs(self) -> bool:
+        """Return whether rows of the baseline's model are looked at: never."""
+        return False
+
+    @property
+    def needs_truth(self) -> bool:
+        """Return whether rows must have a label."""
+        return False
+
+    @property
+    def remembers(self) -> Asked:
+        """Return of what a baseline is to remember how it was distributed: of nothing."""
+        return Asked()
 
     @property
     def reads(self) -> tuple[str, ...]:

@@ -27,6 +27,8 @@ class Declared:
     only the data tell. With `free`, so do the places, and with no `bound` the limit (what was
     inferred from a baseline). `whole` is on all rows; one that is not `of_rows` counts others.
     `optional` may be left out by policy, and one that is `rare` is only there where it is needed.
+    One that is `remembered` is held against what the baseline remembers, though its limit is not on
+    a change; one that is `strict` is an error without a number, also where a slice would not be.
     """
 
     gate: str
@@ -47,6 +49,8 @@ class Declared:
     optional: bool = False
     rare: bool = False
     free: bool = False
+    remembered: bool = False
+    strict: bool = False
 
     def id(self, place: str | None = None) -> str:
         """Return the stable rule id, at a place of its own or at another."""

@@ -12,6 +12,7 @@ from gates.builtin.checks import Numbers, Rule, check, measure_part, pair_number
 from gates.builtin.declared import Declared, Spot, declared
 from gates.builtin.parted import Parted, group_rates
 from gates.builtin.parts import few_clusters
+from gates.builtin.samples import Asked
 from gates.builtin.stored import Compared
 from gates.limits import (
     Bounds,
@@ -90,6 +91,21 @@ class Fairness(Policies):
         """Return whether any limit is on a change."""
         verbs = [limit.verb for limit in self.limits()]
         return any(verb.needs_baseline and not verb.needs_anchor for verb in verbs)
+
+    @property
+    def pairs(self) -> bool:
+        """Return whether rows of the baseline's model are looked at."""
+        return self.needs_baseline
+
+    @property
+    def needs_truth(self) -> bool:
+        """Return whether rows must have a label."""
+        return True
+
+    @property
+    def remembers(self) -> Asked:
+        """Return of what a baseline is to remember how it was distributed: of nothing."""
+        return Asked()
 
     @property
     def reads(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, StrictStr
 from gates.builtin.checks import Pair, Rule, check, measure_part, part_numbers
 from gates.builtin.declared import Declared, Spot, declared, place_of
 from gates.builtin.parts import Part, few_clusters, in_threads, prepare
+from gates.builtin.samples import Asked
 from gates.builtin.stored import Compared
 from gates.errors import ConfigError, GatesError
 from gates.limits import (
@@ -99,6 +100,21 @@ class Performance(Policies):
         """Return whether any limit is on a change."""
         verbs = [limit.verb for limit in self.limits()]
         return any(verb.needs_baseline and not verb.needs_anchor for verb in verbs)
+
+    @property
+    def pairs(self) -> bool:
+        """Return whether rows of the baseline's model are looked at."""
+        return self.needs_baseline
+
+    @property
+    def needs_truth(self) -> bool:
+        """Return whether rows must have a label."""
+        return True
+
+    @property
+    def remembers(self) -> Asked:
+        """Return of what a baseline is to remember how it was distributed: of nothing."""
+        return Asked()
 
     @property
     def reads(self) -> tuple[str, ...]:

@@ -130,7 +130,8 @@ def _made(held: Held, check: Check, one: Declared) -> Check:
         raise _forged(held.name, check.id, f"{why} {held.policy.confidence:g}")
     if held.bare and check.baseline is not None:
         raise _forged(held.name, check.id, "it is compared with a baseline that is not named")
-    rows = held.rows if one.of_rows and not (one.columns or one.free) else None
+    elsewhere = (one.columns and not one.strict) or one.free  # perhaps of another table
+    rows = held.rows if one.of_rows and not elsewhere else None
     wrong = contradiction(check, rows, whole=one.whole, clustered=held.clustered)
     if wrong is None and one.rare and check.problem is None:
         wrong = "it is there only where something can not be told, and it says what it is"
@@ -146,7 +147,7 @@ def _made(held: Held, check: Check, one: Declared) -> Check:
             **{key: getattr(check, key) for key in ("baseline", "candidate", "delta", "interval")},
             "method": check.method if check.method in METHODS else "unknown",
             "n": check.n,
-            "family": Family.OVERALL if problem == LEFT_OUT else one.family,
+            "family": Family.OVERALL if _grave(one, problem) else one.family,
             "p": own_p(check) if check.limit == limit else None,
             "p_joint": check.p_joint if joint else None,
             "limit": limit,
@@ -163,9 +164,15 @@ def _why(held: Held, check: Check, one: Declared) -> tuple[bool, str | None]:
     if one.optional and not one.free and check.candidate is None:
         return True, NO_COLUMN
     lacking = held.bare and held.model.baseline.on_missing == "absolute"
-    if lacking and one.verb.needs_baseline and check.baseline is None:
+    compared = one.verb.needs_baseline or (one.remembered and check.candidate is None)
+    if lacking and compared and check.baseline is None:
         return True, NOT_COMPARED
     return False, LEFT_OUT
+
+
+def _grave(one: Declared, problem: str | None) -> bool:
+    """Return whether it is an error that there is no number, whatever the family."""
+    return problem == LEFT_OUT or (one.strict and problem is not None)
 
 
 def _missing(held: Held, one: Declared, place: str) -> Check:

@@ -23,6 +23,7 @@ _OWN_P = frozenset(
         *(_WILSON, "tango", "influence", "influence+2", "influence, wilson", "influence, mover"),
         *("fieller", "mover ratio", "sketch", "sketch ratio"),
         *("unpaired", "unpaired newcombe", "unpaired ratio"),
+        *("noncentral chi2", "dkw"),
     }
 )
 _SAMPLED = ", sampled"
@@ -31,6 +32,7 @@ METHODS = frozenset(
     {
         *("point", "great_expectations", "identical", "block bootstrap", "exact", "content"),
         *("pairwise score", "pairwise influence", "groupwise exact", "groupwise influence"),
+        *("multinomial bootstrap", "absolute newcombe"),
         *("paired mover", *_OWN_P, *(method + _SAMPLED for method in _OWN_P)),
     }
 )

@@ -65,4 +65,6 @@ def _more_rows(checks: Sequence[CheckPower]) -> str:
 def _fewer_parts(check: CheckPower) -> str:
     if check.gate == "fairness":
         return "leave small groups out by a higher `min_group`"
+    if check.gate == "drift":
+        return ""  # a column is no slice, and is not merged with another
     return "merge slices" if check.family is not Family.OVERALL else ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gates.decide import threshold
 from gates.power.answer import Basis, CheckPower, Standing
 from gates.report import Check, Decide, Verb, bounded, significant
-from gates.stats.catalogue import disparity, possible
+from gates.stats.catalogue import DISTANCES, disparity, possible
 from gates.stats.power import (
     ASSUMED,
     Aim,
@@ -186,7 +186,8 @@ def _by_interval(known: CheckPower, check: Check, turned: _Turned, asked: Asked)
             "standing": Standing.DECIDES if decides else Standing.CANNOT,
             "smallest_margin": significant(reach.margin + (asked.drop if change else 0.0)),
             "smallest_limit": _possible(check, turned.back(turned.at + to_pass.margin)),
-            "rows_needed": None if decides else reach.needed(room),
+            # A distance is between two samples: more rows of the one alone may never do.
+            "rows_needed": None if decides or check.metric in DISTANCES else reach.needed(room),
             "chance": significant(reach.chance(room)),
             "fails_from": _possible(check, turned.back(turned.limit + to_fail.margin)),
         }

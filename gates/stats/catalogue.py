@@ -200,6 +200,50 @@ def disparity(name: str) -> Disparity | None:
     return Disparity(name=name, rates=rates, spread=spread, better=better)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Drifting:
+    """A distance between how a column was distributed and how it is: its range, and its meaning."""
+
+    name: str
+    definition: str
+    high: float | None = 1.0
+    # Of numbers alone: it goes by how far they are apart, or by their order.
+    ordered: bool = False
+
+
+DISTANCES: dict[str, Drifting] = {
+    one.name: one
+    for one in (
+        Drifting(
+            name="psi",
+            high=None,
+            definition="population stability index: of 10 quantile bins of the reference, "
+            "or of categories",
+        ),
+        Drifting(
+            name="ks", ordered=True, definition="largest difference of cumulative shares (KS)"
+        ),
+        Drifting(
+            name="wasserstein",
+            high=None,
+            ordered=True,
+            definition="Wasserstein-1, in standard deviations of the reference",
+        ),
+        Drifting(
+            name="js_distance",
+            definition="Jensen-Shannon distance, base 2: the root of the divergence",
+        ),
+        Drifting(
+            name="total_variation", definition="share of rows that lie in other bins or categories"
+        ),
+        Drifting(name="cramers_v", definition="Cramér's V of the table of both by bins"),
+        Drifting(
+            name="null_change", definition="how far the share of rows without a value has moved"
+        ),
+    )
+}
+
+
 _ABOVE = frozenset({Verb.MIN, Verb.MAX_DROP, Verb.MAX_DROP_FROM_ANCHOR})
 _BELOW = frozenset({Verb.MAX, Verb.MAX_RISE, Verb.MAX_RISE_FROM_ANCHOR})
 _CHANGE_VERBS = {
@@ -241,6 +285,9 @@ def span(metric: Metric, spread: Spread | None = None) -> tuple[float | None, fl
 
 def possible(metric: str, verb: Verb, limit: float) -> bool:
     """Return whether a metric, or a disparity, can get as far as a limit at all."""
+    if metric in DISTANCES:
+        most = DISTANCES[metric].high
+        return limit >= 0.0 and (most is None or limit <= most)
     found = disparity(metric)
     rate = METRICS.get(found.rates[0] if found else metric)
     if rate is None:

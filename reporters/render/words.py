@@ -72,8 +72,11 @@ _SPOKEN = {
     "ae": "absolute error",
     "auc": "AUC",
     "brier": "Brier score",
+    "cramers": "Cramér's",
     "f1": "F1",
     "fbeta": "F-beta",
+    "js": "Jensen-Shannon",
+    "ks": "KS",
     "mae": "MAE",
     "mape": "MAPE",
     "mcc": "MCC",
@@ -81,9 +84,12 @@ _SPOKEN = {
     "mse": "MSE",
     "ovo": "one-vs-one",
     "ovr": "one-vs-rest",
+    "psi": "PSI",
     "r2": "R²",
     "rmse": "RMSE",
     "roc": "ROC",
+    "v": "V",
+    "wasserstein": "Wasserstein",
 }
 
 

@@ -18,9 +18,11 @@ from gates.assemble import Reference, assemble
 from gates.baselines.registry import STORES, open_store
 from gates.builtin.artifact import Artifact
 from gates.builtin.data_schema import DataSchema
+from gates.builtin.drift import Drift
 from gates.builtin.fairness import Fairness
 from gates.builtin.performance import Performance
 from gates.builtin.registry import GATES
+from gates.builtin.samples import Asked
 from gates.config import Config, json_schema
 from gates.decide import settle
 from gates.errors import ConfigError, InputError
@@ -53,6 +55,15 @@ GATE_EXAMPLES = {
             "demographic_parity_difference": {"max": 0.9, "max_rise": 0.9},
             "recall": {"max_drop_any_group": 0.9},
         },
+    ),
+    "drift": Drift(
+        columns={
+            "age": {"psi": {"max": 0.9}, "ks": {"max": 0.9}, "wasserstein": {"max": 9.0}},
+            "region": {"js_distance": {"max": 0.9}, "cramers_v": {"max": 0.9}},
+            "sex": {},
+        },
+        score={"psi": {"max": 9.0}},
+        prediction={"total_variation": {"max": 0.9}},
     ),
     "artifact": Artifact(allow=["ours.scaling.Scaler"]),
 }
@@ -205,6 +216,9 @@ def test_a_gate_stands_in_the_schema_of_the_configuration(name):
 def test_a_gate_says_what_it_needs(gate):
     assert gate.needs_baseline is (gate.gate not in ALONE)
     assert isinstance(gate.reads, tuple)
+    assert gate.pairs is (gate.gate in ("performance", "fairness"))
+    assert gate.needs_truth is (gate.gate in ("performance", "fairness"))
+    assert isinstance(gate.remembers, Asked)
     assert set(gate.reads) <= {"age", "region", "sex"}
     assert list(inspect.signature(gate.judge).parameters) == ["evidence"]
 

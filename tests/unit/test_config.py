@@ -342,7 +342,7 @@ WRONG = {
     ),
     "unknown gate": (
         gates("▸churn: {}"),
-        "gates.churn: unknown key; known here: artifact, data-schema, fairness, performance",
+        "gates.churn: unknown key; known here: artifact, data-schema, drift, fairness, performance",
     ),
     "a gate by its name in Python": (
         gates("▸data_schema: {rows: {min: 1}}"),
@@ -820,7 +820,13 @@ def test_a_model_without_the_gate_is_left_out():
         (["zzz"], [], "--model", "there is no model `zzz`", "There are: credit, churn."),
         (["churn", ""], [], "--model", "there is no model ``", "There are: credit, churn."),
         ([], ["fairnes"], "--gate", "there is no gate `fairnes`", "did you mean `fairness`?"),
-        ([], ["x"], "--gate", "there is no gate", "data-schema, performance, fairness, artifact."),
+        (
+            [],
+            ["x"],
+            "--gate",
+            "there is no gate",
+            "data-schema, performance, fairness, drift, artifact.",
+        ),
         ([], ["fairness"], None, "none of the models has a gate called fairness", "`gates:`"),
         (["credit"], ["data-schema"], None, "none of the models has a gate", "`--gate`"),
     ],
