@@ -20,7 +20,7 @@ SCRIPTS = ROOT / "actions"
 OTHERS = {"GATES_PYTHON", "WANTED"}
 # What no script reads, but the command line itself.
 READ_BY_GATES = {"GITHUB_TOKEN", "MODEL_GATES_ENVIRONMENT"}
-GATE_ACTIONS = {"data-schema", "performance", "fairness"}
+GATE_ACTIONS = {"data-schema", "performance", "fairness", "drift"}
 
 
 def name(path):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from tests.fake_github import FakeGitHub
 EXAMPLES = ROOT / "workflows-examples"
 TAKE = "actions/download-artifact@3e5f45b2cfb9172054b4087a40e8e0b5a5461e7c"
 PINNED = SUITE.partition("@")[2]
+DRIFT = f"model-gates/model-gates/actions/drift@{PINNED}"
 TOKEN = "ghs_not-a-real-one"  # noqa: S105
 
 # The gates' own actions and the report's, as no example has them.
@@ -74,6 +76,7 @@ ONE_BY_ONE = {
 
 # The workflows that a pull request from a fork needs: one after the other.
 PULL, COMMENT = "pull-request.yml", "comment.yml"
+NIGHTLY = "nightly-drift.yml"
 
 # Which workflow, how many predictions are wrong, and what else is the matter.
 JOBS = {
@@ -87,6 +90,9 @@ JOBS = {
     "monorepo, unchanged": ("monorepo.yml", 240, "docs"),
     "main": ("push-main.yml", 40, ""),
     "main, blocked": ("push-main.yml", 240, ""),
+    "nightly": (NIGHTLY, 40, ""),
+    "nightly, drifted": (NIGHTLY, 40, "drifted"),
+    "nightly, the gate's own action": (NIGHTLY, 40, "own action"),
     "one by one": (None, 40, ""),
     "one by one, blocked": (None, 240, ""),
 }
@@ -104,6 +110,13 @@ printf 'the model' > out/model.onnx
 exec cp prepared.csv out/candidate.csv
 """
 
+# What tomorrow brings: other rows, fewer, and without labels.
+NEWEST = """#!/usr/bin/env bash
+mkdir -p out
+cp newest.csv holdout.csv
+exec cp said.csv out/candidate.csv
+"""
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="runs jobs on this machine"),
@@ -116,12 +129,50 @@ def git(folder, *words):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
+def ages(path, first, rows, *, older, label):
+    """Write people of 30 to 69 years, the higher the `older` the more of them old."""
+    years = [30 + int(40 * ((i * 0.618034) % 1.0) ** (1.0 / older)) for i in range(rows)]
+    heads = ["id,age", "label"] if label else ["id,age"]
+    lines = [f"{first + i},{age}" + (f",{i % 2}" if label else "") for i, age in enumerate(years)]
+    path.write_text("\n".join([",".join(heads), *lines, ""]), "utf-8")
+    return [first + i for i in range(rows)]
+
+
+def make_nightly(folder, matter):
+    """Let the baseline remember ages; what is fetched at night is as it was, or older."""
+    config = folder / "model-gates.yml"
+    text, _, _ = config.read_text("utf-8").partition("      performance")
+    gate = "      drift: {columns: {age: {psi: {max: 0.1}}}, score: {ks: {max: 0.2}}}\n"
+    config.write_text(text + gate, "utf-8")
+    for name, holdout, first, older in (
+        ("champion.csv", "holdout.csv", 0, 1.0),
+        ("said.csv", "newest.csv", 10_000, 2.0 if matter == "drifted" else 1.0),
+    ):
+        rows = 1200 if first else 2000
+        ids = ages(folder / holdout, first, rows, older=older, label=not first)
+        scores = "".join(f"{one},{0.1 + 0.8 * ((one * 0.618034) % 1.0):.6f}\n" for one in ids)
+        (folder / name).write_text("id,score\n" + scores, "utf-8")
+    register = ("baseline", "register", "--predictions=champion.csv", "--alias=champion")
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = (sys.executable, "-m", "gates", *register)
+    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+    (folder / "predict.sh").write_text(NEWEST, "utf-8")
+    git(folder, "add", "--all")
+    git(folder, "commit", "-qm", "nightly")
+    return "schedule", {"schedule": "17 3 * * *"}
+
+
 def prepare(folder, example, wrong, matter):
     """Make the repository of a job, and return the event that starts it."""
     text = yaml.safe_dump(ONE_BY_ONE)
     if example:
         text = (EXAMPLES / example).read_text("utf-8")
+    if matter == "own action":
+        text = text.replace(f"{SUITE} ", f"{DRIFT} ").partition("        with:\n          gates:")
+        text = text[0] + "\n" + text[2][text[2].index("      - name: Keep") :]
     make_repository(folder, text, wrong)
+    if example == NIGHTLY:
+        return make_nightly(folder, matter)
     if example == "monorepo.yml":
         config = folder / "model-gates.yml"
         paths = "paths: [models/churn/**]"
@@ -273,6 +324,9 @@ def report_of(job, name="model-gates-report"):
         ("monorepo, unchanged", {"gates": "success", "required": "success"}),
         ("main", {"register": "success", "propose": "success"}),
         ("main, blocked", {"register": "failure"}),
+        ("nightly", {"drift": "success"}),
+        ("nightly, drifted", {"drift": "failure"}),
+        ("nightly, the gate's own action", {"drift": "success"}),
         ("one by one", {"judge": "success", "publish": "success"}),
         ("one by one, blocked", {"judge": "failure", "publish": "success"}),
     ],
@@ -291,6 +345,32 @@ def test_where_nothing_changed_nothing_is_judged_and_nothing_has_passed(ran):
     report = report_of(job)
     assert (report["models"], report["selection"]["left_out"]) == ([], ["churn"])
     assert report_of(ran["monorepo"][0])["selection"]["left_out"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict", "folder"),
+    [
+        ("nightly", "pass", ""),
+        ("nightly, drifted", "fail", ""),
+        ("nightly, the gate's own action", "pass", "drift/"),
+    ],
+)
+def test_at_night_new_rows_without_labels_are_held_against_the_baseline(ran, name, verdict, folder):
+    job, github = ran[name]
+    assert job.outputs("gates")["verdict"] == verdict
+    report = report_of(job, f"model-gates-report/{folder}".rstrip("/"))
+    (model,) = report["models"]
+    (gate,) = model["gates"]
+    checks = {check["id"]: check["verdict"] for check in gate["checks"]}
+    assert checks == {
+        "drift/ks:max@score": "pass",
+        "drift/psi:max@age": verdict,
+        "drift/null_change:max@age": "pass",
+    }
+    assert (model["data"]["evaluation"]["rows"], model["baseline"]["version"]) == (1200, 2)
+    assert (github.bodies(17), github.statuses) == ([], [])
+    said = [line["content"] for line in job.lines if line.get("command") == "summary"]
+    assert any("Model gate" in text for text in said)
 
 
 def test_the_new_baseline_is_on_a_branch_of_its_own(ran):
