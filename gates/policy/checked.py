@@ -128,7 +128,8 @@ def _made(held: Held, check: Check, one: Declared) -> Check:
     if check.confidence != held.policy.confidence and check.interval is not None:
         why = f"its interval is at {check.confidence:g}, and the rules ask for"
         raise _forged(held.name, check.id, f"{why} {held.policy.confidence:g}")
-    if held.bare and check.baseline is not None:
+    remembered = check.candidate if one.remembered else None
+    if held.bare and (check.baseline is not None or remembered is not None):
         raise _forged(held.name, check.id, "it is compared with a baseline that is not named")
     elsewhere = (one.columns and not one.strict) or one.free  # perhaps of another table
     rows = held.rows if one.of_rows and not elsewhere else None

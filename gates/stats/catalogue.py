@@ -236,7 +236,7 @@ DISTANCES: dict[str, Drifting] = {
         Drifting(
             name="total_variation", definition="share of rows that lie in other bins or categories"
         ),
-        Drifting(name="cramers_v", definition="Cramér's V of the table of both by bins"),
+        Drifting(name="cramers_v", definition="Cramér's V, both samples weighing alike"),
         Drifting(
             name="null_change", definition="how far the share of rows without a value has moved"
         ),

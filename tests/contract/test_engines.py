@@ -540,12 +540,16 @@ GATES = {
             "metrics": {"demographic_parity_difference": {"max": 0.9, "max_rise": 0.01}, "recall": {"max_drop_any_group": 0.05}},
         },
         "data-schema": {"columns": {"age": {"min": 20, "nullable": False}, "region": {"in": ["north", "süd"]}}, "infer": "baseline"},
+        "drift": {"columns": {"age": {"psi": {"max": 0.1}, "ks": {"max": 0.1}}, "income": {"wasserstein": {"max": 0.3}},
+                              "region": {}, "on": {"cramers_v": {"max": 0.2}}}, "score": {"wasserstein": {"max": 0.2}}, "prediction": {}},
     },
     "multiclass": {
+        "drift": {"columns": {"region": {}}, "prediction": {"total_variation": {"max": 0.2}}},
         "performance": {"metrics": {"accuracy": {"max_drop": 0.02}, "log_loss": {"max_rise": 0.01}}, "slices": ["region", "on"]},
         "fairness": {"sensitive": ["sex"], "min_group": 5, "metrics": {"accuracy": {"max_drop_any_group": 0.02}}},
     },
     "regression": {
+        "drift": {"columns": {"sex": {}}, "prediction": {"ks": {"max": 0.2}}},
         "performance": {"metrics": {"rmse": {"max_rise": 0.02}, "mae": {"max": 5.0}}, "slices": ["sex", {"name": "late", "where": "day >= '2024-02-01'"}]},
     },
 }  # fmt: skip
