@@ -32,7 +32,7 @@ DKW = "dkw"
 DRAWN = "multinomial bootstrap"
 NEWCOMBE = "absolute newcombe"
 _DRAWS = 2000
-_HALVINGS = 200
+_RELATIVE = 1e-12
 _LN2 = math.log(2.0)
 
 
@@ -255,22 +255,18 @@ def _by_chi2(
 
 def _noncentrality(found: float, freedom: int, below: float) -> float:
     """Return the noncentrality under which a share of `below` is at most what was found."""
+    from scipy.optimize import brentq
     from scipy.stats import ncx2
 
-    def share(noncentrality: float) -> float:
-        return float(ncx2.cdf(found, freedom, noncentrality))
+    def over(noncentrality: float) -> float:
+        return float(ncx2.cdf(found, freedom, noncentrality)) - below
 
-    if share(0.0) <= below:
+    if over(0.0) <= 0.0:
         return 0.0
-    inside, outside = 0.0, max(1.0, found)
-    while share(outside) > below:
+    outside = max(1.0, found)
+    while over(outside) > 0.0:
         outside *= 2.0
-    for _ in range(_HALVINGS):
-        middle = (inside + outside) / 2.0
-        if middle in (inside, outside):
-            break
-        inside, outside = (middle, outside) if share(middle) > below else (inside, middle)
-    return (inside + outside) / 2.0
+    return float(brentq(over, 0.0, outside, rtol=_RELATIVE))
 
 
 def _chi2_p(found: float, freedom: int, noncentrality: float) -> float:

@@ -191,8 +191,8 @@ def truth_of(name, p, q):
 @pytest.mark.parametrize(("n", "m"), [(200, 200), (1000, 1000), (10_000, 500)])
 @pytest.mark.parametrize("shift", [0.0, 0.32, 0.5])
 def test_intervals_miss_as_rarely_as_they_say(n, m, shift):
-    """2.5 % are meant on either side; of 400 samples 6 % are beyond chance (p < 1e-3)."""
-    chance, runs = np.random.default_rng(int(100 * shift) + n), 400
+    """2.5 % are meant on either side; 7 % of 250 samples are beyond chance (p < 1e-3)."""
+    chance, runs = np.random.default_rng(int(100 * shift) + n), 250
     p, q = np.full(10, 0.1), normal_shares(shift)
     for name in ("psi", "js_distance", "cramers_v"):
         measure, truth = getattr(distances, name), truth_of(name, p, q)
@@ -202,8 +202,8 @@ def test_intervals_miss_as_rarely_as_they_say(n, m, shift):
             interval = measure(*pair, 0.95).interval
             below += interval.high < truth - 1e-12
             above += interval.low > truth + 1e-12
-        assert below / runs < 0.06, name
-        assert above / runs < 0.06, name
+        assert below / runs < 0.07, name
+        assert above / runs < 0.07, name
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.3])
