@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gates.canary.confirmed import unlike
+from gates.canary.faults import TakenBack
 from gates.canary.journal import Journal
 from gates.canary.plan import Plan
 from gates.canary.program import Act, Name
 from gates.canary.pulse import Pulse
-from gates.canary.sight import Sight
+from gates.canary.sight import Health, Sight
 from gates.canary.site import Site
 from gates.errors import EnvironmentFault
 
 _POLL = 0.25
+_TRIES = 3
+_PAUSE = 1.0
 # How long an act may take until it is so, in seconds: a container has to start, a router only to
 # take a command. What is longer than the runner's 10 s of grace is never needed to go back.
 _SECONDS: dict[Name, float] = {
@@ -67,9 +71,20 @@ class Hand:
         done, or is not so in its time; Fenced when the rollout is somebody else's by now.
         """
         self.journal.write("intent", str(act))
-        sight = self.make(act)
+        sight = self._persistently(act)
         self.journal.write("done", str(act), **told(sight))
         return sight
+
+    def _persistently(self, act: Act) -> Sight:
+        """Make an act so; what hangs once is no reason to roll back, and each act can be redone."""
+        for _ in range(_TRIES - 1):
+            try:
+                return self.make(act)
+            except (NotSo, TakenBack):
+                raise
+            except EnvironmentFault:
+                self.clock.sleep(_PAUSE)
+        return self.make(act)
 
     def make(self, act: Act, within: float | None = None) -> Sight:
         """As `carry_out`, without a word in the journal, in at most `within` seconds."""
@@ -88,7 +103,17 @@ class Hand:
                 return sight
             if self.clock.monotonic() > deadline or _hopeless(act, sight):
                 raise NotSo(act, why)
+            if act.name in (Name.REPLACE, Name.RESTORE):
+                self._carry(sight)
             self.clock.sleep(_POLL)
+
+    def _carry(self, sight: Sight) -> None:
+        """Keep users answered while the stable side is made anew: a proxy may have forgotten."""
+        stable, canary = sight.stable, sight.canary
+        ready = canary.health is Health.READY
+        if stable.health is not Health.READY and ready and canary.share < 1.0:
+            with suppress(EnvironmentFault):
+                self.site.ensure_share(100)
 
 
 def _hopeless(act: Act, sight: Sight) -> bool:

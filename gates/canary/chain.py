@@ -15,6 +15,8 @@ from typing import Any, Final
 from gates.errors import Refused
 
 START: Final = "0" * 64
+_RESERVE: Final = 64 * 1024
+_LAST: Final = frozenset({"aborting", "intent", "done", "unconfirmed", "guard", "ended"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,6 +93,12 @@ def follows(raw: bytes, line: bytes, where: str) -> bytes | None:
     if record is None or record.prev != chain.head or record.seq != len(chain.records) + 1:
         return None
     return raw[: len(raw) - len(chain.torn)] + line
+
+
+def room(line: bytes, most: int) -> int:
+    """Return how long a journal may be with this line: what ends a rollout always has room."""
+    record = _parse(line.rstrip(b"\n"))
+    return most if record is not None and record.kind in _LAST else most - _RESERVE
 
 
 def _parse(line: bytes) -> Record | None:

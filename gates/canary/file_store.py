@@ -179,7 +179,7 @@ class FileStore:
 
     def _extend(self, keep: int, line: bytes) -> None:
         """Write a line behind the first `keep` bytes; leave the journal as it was if that fails."""
-        if keep + len(line) > MAX_JOURNAL:
+        if keep + len(line) > chain.room(line, MAX_JOURNAL):
             raise EnvironmentFault(
                 f"the journal would have more than {MAX_JOURNAL:,} bytes",
                 where=str(self._journal),

@@ -116,7 +116,7 @@ class KubernetesStore:
             whole = chain.follows(raw, line, self._where)
             if whole is None:
                 return False
-            self._fits(len(whole))
+            self._fits(len(whole), line)
             added = {"op": "add", "path": "/data/journal", "value": whole.decode("ascii")}
             operations = [added, *self._claimed(found, token)]
             if self.cluster.swap(CONFIG_MAP, found, operations) is not None:
@@ -301,8 +301,8 @@ class KubernetesStore:
             for found in self._earlier()[_KEPT:]:
                 self.cluster.remove(CONFIG_MAP, found["metadata"]["name"])
 
-    def _fits(self, size: int) -> None:
-        if size > MAX_JOURNAL:
+    def _fits(self, size: int, line: bytes) -> None:
+        if size > chain.room(line, MAX_JOURNAL):
             raise EnvironmentFault(
                 f"the journal would have more than {MAX_JOURNAL:,} bytes",
                 where=self._where,

@@ -26,26 +26,31 @@ _HURRIED = 5.0
 class Retreat:
     """Goes back on behalf of a rollout; `hurried` tells whether somebody waits for us to be gone.
 
-    `hurried` is asked again before every act: a person may lose patience in the middle.
+    `hurried` is asked again before every act: a person may lose patience in the middle. A rollout
+    that is `over` has been rolled back before: what serves since then is somebody's wish.
     """
 
     hand: Hand
     hurried: Callable[[], bool]
+    over: bool = False
 
     def go(self) -> None:
         """Send everything to the stable side. Raises Unconfirmed, or Fenced."""
         try:
-            for act in backward(self.hand.plan, self._sight()):
+            self._shut()
+            for act in self._acts(self._sight()):
                 if act.name is Name.REMOVE and self.hurried():
                     self.say("note", why="the canary is out; it was left for `abort` to remove")
                 else:
                     self._carry_out(act)
         except Fenced:
             raise
-        except GatesError as error:
-            self.say("unconfirmed", why=error.message)
+        except Exception as error:
+            # A bug of ours leaves users no better off than a router that is gone.
+            why = error.message if isinstance(error, GatesError) else type(error).__name__
+            self.say("unconfirmed", why=why)
             raise Unconfirmed(
-                f"the way back could not be confirmed: {error.message}",
+                f"the way back could not be confirmed: {why}",
                 where=self.hand.plan.deployment,
                 hint="The guard goes on trying. By hand it takes the commands above.",
                 details=self.hand.site.by_hand(),
@@ -55,6 +60,18 @@ class Retreat:
         """Write to the journal if that can be done."""
         with suppress(EnvironmentFault):
             self.hand.journal.write(kind, act, **body)
+
+    def _shut(self) -> None:
+        """Close the valve before anything is looked at: that needs nothing but the router."""
+        hand = self.hand
+        with suppress(EnvironmentFault), hand.site.store.fenced(hand.pulse.lease):
+            hand.site.ensure_out()
+
+    def _acts(self, sight: Sight) -> tuple[Act, ...]:
+        plan = self.hand.plan
+        kept = self.over and sight.stable.digest != plan.candidate.digest
+        acts = backward(plan, sight)
+        return tuple(act for act in acts if act.name is not Name.RESTORE) if kept else acts
 
     def _carry_out(self, act: Act) -> None:
         self.say("intent", str(act))

@@ -11,6 +11,7 @@ from typing import Any, Final
 from gates.canary.acts import Hand, NotSo, told
 from gates.canary.bake import Judge, Tally, over
 from gates.canary.confirmed import drift
+from gates.canary.counters import Window
 from gates.canary.faults import EXIT_ABORTED, EXIT_HELD, Fenced, TakenBack
 from gates.canary.judgement import Judgement
 from gates.canary.plan import OnInconclusive
@@ -87,19 +88,22 @@ class Rollout:
         except BaseException:  # noqa: BLE001  (told to stop, whatever the command line calls it)
             return self._cancelled()
 
-    def back(self, cause: Cause, why: str) -> Ending:
-        """Send everything to the stable side, as it was. Raises Unconfirmed, or Fenced."""
+    def back(self, cause: Cause, why: str, *, over: bool = False) -> Ending:
+        """Send everything to the stable side, as it was. Raises Unconfirmed, or Fenced.
+
+        One that is `over` was rolled back before, and only has something left to tidy up.
+        """
         try:
-            return self._back(cause, why)
+            return self._back(cause, why, over=over)
         except Exception:
             raise
         except BaseException:  # noqa: BLE001  (as above)
             # Who is told to stop in the middle of it has this to bring to its end all the same.
-            return self._end(self.ending) if self.ending else self._back(cause, why)
+            return self._end(self.ending) if self.ending else self._back(cause, why, over=over)
 
-    def _back(self, cause: Cause, why: str) -> Ending:
+    def _back(self, cause: Cause, why: str, *, over: bool = False) -> Ending:
         why = bounded(why, MAX_TEXT)
-        retreat = Retreat(hand=self.hand, hurried=self.hurried)
+        retreat = Retreat(hand=self.hand, hurried=self.hurried, over=over)
         retreat.say("aborting", cause=cause, why=why)
         retreat.go()
         code = EXIT_BLOCKED if cause is Cause.VERDICT else EXIT_ABORTED
@@ -115,7 +119,7 @@ class Rollout:
         try:
             return self._forward()
         except _Held as held:
-            return self._hold(str(held))
+            return self._held(str(held))
         except _Back as back:
             return self.back(back.cause, back.why)
         except Fenced:
@@ -132,6 +136,11 @@ class Rollout:
         # A person who says "go on" has seen how things are: what comes next sets them right.
         sure = self.hand.journal.records[-1].kind != "going"
         while (act := state.following) is not None:
+            if state.phase is not Phase.RUNNING:
+                raise Fenced(
+                    f"the rollout is {state.phase} by now: nothing more is done from here",
+                    hint="See where it stands with `model-gates canary status`.",
+                )
             if sure:
                 self._same(state, self.hand.site.look())
             sure = True
@@ -183,12 +192,15 @@ class Rollout:
             sight = self._wait_and_look(min(_TICK, every))
             baked = self.tally.count()
             now = clock.monotonic()
-            if sight.canary.health is Health.READY and now - looked < every:
+            due = now - looked >= every
+            if sight.canary.health is Health.READY and not due:
                 continue
-            looked = now
-            found = self.judge(baked, act.share, sight, plan)
-            judgement = self._judged(act, found, step=baked.step.as_json())
-            if over(judgement, now - began, plan):
+            judgement = self.judge(baked, act.share, sight, plan)
+            ends = over(judgement, now - began, plan)
+            if due or ends:
+                looked = now
+                self._judged(act, judgement, step=_counted(baked.step))
+            if ends:
                 return judgement
 
     def _wait_and_look(self, seconds: float) -> Sight:
@@ -226,6 +238,16 @@ class Rollout:
         self.hand.journal.write("judged", str(act), **body)
         return judgement
 
+    def _held(self, why: str) -> Ending:
+        try:
+            return self._hold(why)
+        except Fenced:
+            raise
+        except GatesError as error:
+            # What cannot be left for a person to decide is not left with users on it.
+            self.back(Cause.FAULT, error.message)
+            raise
+
     def _hold(self, why: str) -> Ending:
         why = bounded(why, MAX_TEXT)
         self.hand.journal.write("held", why=why)
@@ -248,3 +270,8 @@ class Rollout:
 
     def _state(self) -> State:
         return fold(self.hand.journal.records)
+
+
+def _counted(step: Window) -> dict[str, Any]:
+    """Return a step's counts without the latencies, which would fill a journal."""
+    return {side: arm | {"latency": {}} for side, arm in step.as_json().items()}

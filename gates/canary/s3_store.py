@@ -112,7 +112,7 @@ class S3Store:
             if whole is None:
                 added = False
                 return None
-            return replace(state, journal=self._bounded(whole))
+            return replace(state, journal=self._bounded(whole, line))
 
         self._change(decide)
         return added
@@ -228,8 +228,8 @@ class S3Store:
             "`model-gates canary abort`.",
         )
 
-    def _bounded(self, journal: bytes) -> bytes:
-        if len(journal) > MAX_JOURNAL:
+    def _bounded(self, journal: bytes, line: bytes) -> bytes:
+        if len(journal) > chain.room(line, MAX_JOURNAL):
             raise EnvironmentFault(
                 f"the journal would have more than {MAX_JOURNAL:,} bytes",
                 where=self._where,

@@ -30,6 +30,14 @@ class Phase(StrEnum):
         return self in (Phase.IDLE, Phase.PROMOTED, Phase.SHADOWED, Phase.ROLLED_BACK)
 
 
+class Serves(StrEnum):
+    """What the stable side is by the journal's own account."""
+
+    BEFORE = "before"
+    CANDIDATE = "candidate"
+    UNSURE = "unsure"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Told:
     """A line of the story that a person is shown: when, what, and what came of it."""
@@ -53,6 +61,7 @@ class State:
     done: int = 0
     intent: Act | None = None
     share: int = 0
+    serves: Serves = Serves.BEFORE
     why: str = ""
     by: str = ""
     story: tuple[Told, ...] = ()
@@ -77,6 +86,7 @@ def fold(records: Iterable[Record]) -> State:
 
 # After these the canary has the share that stands in the act.
 _MOVING = (Name.START, Name.SHIFT, Name.RETURN)
+_SERVING = {Name.REPLACE: Serves.CANDIDATE, Name.RESTORE: Serves.BEFORE}
 
 
 def _told(state: State, record: Record) -> Told:
@@ -89,7 +99,9 @@ def _planned(_state: State, record: Record) -> State:
 
 
 def _meant(state: State, record: Record) -> State:
-    return replace(state, intent=act(record.act))
+    meant = act(record.act)
+    serves = Serves.UNSURE if meant.name in _SERVING else state.serves
+    return replace(state, intent=meant, serves=serves)
 
 
 def _done(state: State, record: Record) -> State:
@@ -97,7 +109,8 @@ def _done(state: State, record: Record) -> State:
     # While it goes back, the list that it goes forward by stands still.
     step = 1 if state.phase is Phase.RUNNING else 0
     share = done.share if done.name in _MOVING else state.share
-    return replace(state, intent=None, share=share, done=state.done + step)
+    serves = _SERVING.get(done.name, state.serves)
+    return replace(state, intent=None, share=share, serves=serves, done=state.done + step)
 
 
 def _held(state: State, record: Record) -> State:
@@ -118,11 +131,22 @@ def _unconfirmed(state: State, record: Record) -> State:
 
 
 def _guarded(state: State, record: Record) -> State:
-    candidate = state.plan.candidate.digest if state.plan else None
-    forward = record.body["stable"] == candidate
-    phase = Phase.PROMOTED if forward else Phase.ROLLED_BACK
-    why = "nobody gave a sign of life: the guard sent everything to the stable side"
-    return replace(state, phase=phase, share=0, why=why, by=record.by)
+    said = record.body.get("why")
+    why = str(said or "nobody gave a sign of life: the guard sent everything to the stable side")
+    return replace(state, phase=_left(state, record), share=0, why=why, by=record.by)
+
+
+def _left(state: State, record: Record) -> Phase:
+    """Return what a guard has left: a router knows no digests, so its journal has to tell."""
+    serves, digest = state.serves, record.body["stable"]
+    if digest is not None and state.plan is not None:
+        candidate = digest == state.plan.candidate.digest
+        serves = Serves.CANDIDATE if candidate else Serves.BEFORE
+    if serves is Serves.BEFORE:
+        return Phase.ROLLED_BACK
+    # Somebody wanted it gone, or nobody knows whether it came: a person looks.
+    sure = serves is Serves.CANDIDATE and state.phase is not Phase.ABORTING
+    return Phase.PROMOTED if sure else Phase.UNCONFIRMED
 
 
 def _ended(state: State, record: Record) -> State:

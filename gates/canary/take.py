@@ -37,20 +37,38 @@ def begin(store: Store, holder: str, ttl: float, clock: Clock) -> Lease:
     lease = store.lease()
     if lease is not None and not _finished(lease, records(store)):
         _await_silence(store, lease, clock)
-    return store.acquire(holder, ttl, over=lease.token if lease else None)
+    mine = store.acquire(holder, ttl, over=lease.token if lease else None)
+    try:
+        # Once more, now that nobody else can begin: it may have taken a while to get here.
+        free(store)
+    except Locked:
+        store.release(mine)
+        raise
+    return mine
 
 
 def go_on(store: Store, holder: str, ttl: float, clock: Clock) -> Lease:
     """Take over a rollout that is held, or whose holder died. Raises Locked if it is alive."""
     found, lease = records(store), store.lease()
-    if fold(found).phase.ended:
+    _under_way(store)
+    if lease is not None and not (fold(found).phase is Phase.HELD and _wrote(lease, found)):
+        _await_silence(store, lease, clock)
+    mine = store.acquire(holder, ttl, over=lease.token if lease else None)
+    try:
+        # Once more: the guard may have come before us.
+        _under_way(store)
+    except ConfigError:
+        store.release(mine)
+        raise
+    return mine
+
+
+def _under_way(store: Store) -> None:
+    if fold(records(store)).phase.ended:
         raise ConfigError(
             "there is no rollout to go on with",
             hint="Look with `model-gates canary status`; begin with `model-gates canary start`.",
         )
-    if lease is not None and not (fold(found).phase is Phase.HELD and _wrote(lease, found)):
-        _await_silence(store, lease, clock)
-    return store.acquire(holder, ttl, over=lease.token if lease else None)
 
 
 def end(store: Store, holder: str, ttl: float, clock: Clock, reason: str) -> Lease | None:

@@ -6,12 +6,12 @@ import re
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from gates.cli.judge import Format
-from gates.errors import ConfigError, EnvironmentFault
+from gates.errors import ConfigError, EnvironmentFault, GatesError, Refused
 
 if TYPE_CHECKING:
     from gates.canary.plan import Plan
@@ -186,24 +186,60 @@ def abort(
     github: GithubOption = False,
 ) -> None:
     """Send everything to the stable side, whoever holds the rollout and wherever it is."""
+    from gates.canary.faults import Fenced, Locked
+
+    place = _opened(ctx.obj, deployment, config, POLICY, out, github=github)
+    ctx.obj.stop.once = True
+    try:
+        _abort(place, reason)
+    except (Fenced, Locked):
+        raise
+    except (Refused, EnvironmentFault) as error:
+        _by_force(place, error)
+
+
+def _abort(place: Opened, reason: str) -> NoReturn:
     from gates.canary.faults import EXIT_ABORTED
     from gates.canary.rollout import Cause
     from gates.canary.state import Phase
     from gates.canary.take import end
     from gates.cli.canary_go import go, leave, state_of
 
-    place = _opened(ctx.obj, deployment, config, POLICY, out, github=github)
     state = state_of(place)
+    lease = None
+    if state.plan is not None and state.phase not in (Phase.PROMOTED, Phase.SHADOWED):
+        lease = end(place.site.store, place.holder, place.settings.lease, time, reason)
+        # As it is now that nobody else has it.
+        state = state_of(place)
     if state.plan is None or state.phase in (Phase.PROMOTED, Phase.SHADOWED):
+        if lease is not None:
+            place.site.store.release(lease)
         why = state.why or "nothing was begun"
-        typer.echo(f"{deployment}: there is nothing to abort: {why}")
+        typer.echo(f"{place.name}: there is nothing to abort: {why}")
         raise typer.Exit
-    ctx.obj.stop.once = True
-    lease = end(place.site.store, place.holder, place.settings.lease, time, reason)
     if lease is None:
+        place.world.stop.rest()
         leave(place)
         raise typer.Exit(EXIT_ABORTED)
-    go(place, lease, state.plan, None, lambda found: found.back(Cause.REQUEST, reason))
+    over = state.phase is Phase.ROLLED_BACK
+    go(place, lease, state.plan, None, lambda f: f.back(Cause.REQUEST, reason, over=over))
+
+
+def _by_force(place: Opened, error: GatesError) -> NoReturn:
+    """Close the valve where no journal can be read or written: users come first."""
+    from gates.canary.faults import Unconfirmed
+
+    try:
+        place.site.ensure_out()
+        sent = "everything was sent to the stable side, and that could not be noted down"
+    except GatesError as other:
+        sent = f"nothing could be sent to the stable side ({other.message})"
+    raise Unconfirmed(
+        f"{sent}: {error.message}",
+        where=error.where,
+        hint="See what serves with `model-gates canary status`; by hand it takes the above.",
+        details=place.site.by_hand(),
+    ) from error
 
 
 @canary_app.command()

@@ -87,7 +87,7 @@ def go_on(place: Opened, how: How, reason: str, ends: float | None) -> NoReturn:
     from gates.canary.state import Phase
 
     state = state_of(place)
-    done = onward.place(how, state)
+    onward.place(how, state)
     plan = state.plan
     assert plan is not None  # noqa: S101  (else there is no place to go on from)
     if plan.settings != place.digest:
@@ -98,6 +98,10 @@ def go_on(place: Opened, how: How, reason: str, ends: float | None) -> NoReturn:
         )
     place.world.stop.once = True
     lease = take.go_on(place.site.store, place.holder, plan.lease, time)
+
+    # As it is now that nobody else has it.
+    state = state_of(place)
+    done = onward.place(how, state)
 
     def onwards(found: Rollout) -> Ending:
         if state.phase in (Phase.ABORTING, Phase.UNCONFIRMED):
@@ -127,7 +131,7 @@ def go(
                 code = _done(found, does).code
     finally:
         # What became of it has an exit code of its own, whoever told us to stop.
-        place.world.stop.answered = True
+        place.world.stop.rest()
         leave(place)
     raise typer.Exit(code)
 

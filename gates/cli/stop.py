@@ -39,6 +39,16 @@ class Stop:
         if _HANG_UP is not None and signal.getsignal(_HANG_UP) is not signal.SIG_IGN:
             signal.signal(_HANG_UP, self._told)
 
+    def rest(self) -> None:
+        """Hear no signal any more: what was to be brought to an end is at its end.
+
+        Python itself would put its handlers back as it ends, and a late signal would then kill a
+        process that has an exit code to give.
+        """
+        self.answered = True
+        for number in (*_SIGNALS, *(() if _HANG_UP is None else (_HANG_UP,))):
+            signal.signal(number, signal.SIG_IGN)
+
     def check(self) -> None:
         """Raise if we were told to stop."""
         if self.signal is not None:

@@ -5,11 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from gates.canary import take
+from gates.canary import chain, take
 from gates.canary.bake import steps
+from gates.canary.chain import Record
 from gates.canary.confirmed import drift, unlike
 from gates.canary.faults import Fenced, Locked, TakenBack, Unconfirmed
 from gates.canary.file_store import FileStore
+from gates.canary.guard import Guard
 from gates.canary.journal import records
 from gates.canary.onward import How, place
 from gates.canary.plan import Finish, OnInconclusive, from_json
@@ -177,9 +179,13 @@ def test_a_fault_after_the_stable_side_was_replaced_brings_back_what_served_befo
 def test_after_it_was_replaced_the_candidate_serves_until_what_was_is_back(scene, at):
     """Nobody is without an answer meanwhile: the stable side is changed while the canary serves."""
 
+    hung = []
+
     def before(name):
         if name == at:
-            scene.site.before = watched
+            hung.append(name)
+            if len(hung) == 3:
+                scene.site.before = watched
             raise EnvironmentFault("the engine hangs")
 
     def watched(name):
@@ -238,6 +244,8 @@ def test_a_way_back_that_cannot_be_confirmed_is_a_persons(scene, fault):
         scene.start()
     assert caught.value.exit_code == 30
     assert "turn the valve by hand" in str(caught.value)
+    # Whatever could not be seen, the valve was closed, or tried to be.
+    assert "out" in scene.site.does or fault == "out"
     # The lease is not given back: the guard goes on trying when it has run out.
     assert scene.site.store.lease() is not None
     assert state(scene).phase is Phase.UNCONFIRMED
@@ -273,6 +281,83 @@ class _Full(FileStore):
         if any(one in line for one in (b'"shift:25"', b'"return"', b'"aborting"')):
             raise EnvironmentFault("No space left on device")
         return super().append(line, token)
+
+
+def test_the_valve_is_closed_before_anything_is_looked_at(scene):
+    """An engine that is away is no reason to leave users on the canary: the router is enough."""
+
+    def before(name):
+        if name == "share 25":
+            scene.site.broken.add("look")
+            raise EnvironmentFault("the engine went away")
+
+    scene.site.before = before
+    with pytest.raises(Unconfirmed):
+        scene.start()
+    assert scene.site.sight.whole
+
+
+def test_a_bug_on_the_way_back_is_a_persons_too(scene):
+    def before(name):
+        if name == "share 25":
+            raise EnvironmentFault("no")
+        if name == "out" and scene.site.does:
+            raise KeyError("a bug")
+
+    scene.site.before = before
+    with pytest.raises(Unconfirmed, match="KeyError") as caught:
+        scene.start()
+    assert caught.value.exit_code == 30
+
+
+def test_what_cannot_be_held_is_not_left_with_users_on_it(scene):
+    scene.site.store = _Unheld(folder=scene.site.store.folder)
+    scene.verdicts = ["inconclusive"]
+    with pytest.raises(EnvironmentFault, match="No space"):
+        scene.start()
+    assert scene.site.sight.whole
+
+
+class _Unheld(FileStore):
+    """Has no room for the line that says that it is held."""
+
+    def append(self, line, token):
+        if b'"kind":"held"' in line:
+            raise EnvironmentFault("No space left on device")
+        return super().append(line, token)
+
+
+def test_an_act_that_hangs_once_is_done_again(scene):
+    hung = []
+
+    def before(name):
+        if name == "share 25" and not hung:
+            hung.append(name)
+            raise EnvironmentFault("no answer in time")
+
+    scene.site.before = before
+    assert scene.start().phase is Phase.PROMOTED
+
+
+def test_a_proxy_that_forgets_while_the_stable_side_is_made_anew_is_told_again(scene):
+    """The stable side is down, and the proxy came back with the canary shut: nobody would serve."""
+    served = []
+
+    def before(name):
+        if name == "stable credit:2":
+            stable = replace(scene.site.sight.stable, health=Health.STARTING)
+            scene.site.sight = replace(scene.site.sight, stable=stable)
+            scene.site._split(0.0, reachable=False)
+            scene.site.deaf.add("stable credit:2")
+        if name == "look" and "stable credit:2" in scene.site.does:
+            served.append(scene.site.sight.canary.share)
+            if served[-1] == 1.0:
+                ready = replace(scene.site.sight.stable, health=Health.READY, digest=NEW.digest)
+                scene.site.sight = replace(scene.site.sight, stable=ready)
+
+    scene.site.before = before
+    assert scene.start().phase is Phase.PROMOTED
+    assert served[:2] == [0.0, 1.0]
 
 
 # Held
@@ -500,6 +585,62 @@ def test_an_abort_of_what_is_held_takes_it_at_once(scene):
     before = scene.time.now
     take.end(scene.site.store, "eve", 60, scene.time, "now")
     assert scene.time.now == before
+
+
+def test_who_resumes_after_the_guard_came_is_told_that_it_is_over(scene):
+    """The lease's last moment: the guard rolls back while somebody waits to go on."""
+    scene.verdicts = ["inconclusive"]
+    scene.start()
+    lease = over(scene)
+
+    class Slow(type(scene.time)):
+        def sleep(self, seconds):
+            super().sleep(seconds)
+            if self.now > 1010 and scene.site.store.lease() == lease:
+                guard = Guard(
+                    store=scene.site.store, valve=scene.site, clock=iter([0, 0, 1e6] * 9).__next__
+                )
+                guard.watch()
+                guard.watch()
+
+    with pytest.raises(ConfigError, match="no rollout to go on with"):
+        take.go_on(scene.site.store, "eve", 60, Slow())
+    assert scene.site.store.lease() is None
+    assert scene.site.sight.whole
+
+
+@pytest.mark.parametrize(
+    ("last", "phase"),
+    [
+        ("done shift:100", Phase.ROLLED_BACK),
+        ("intent replace", Phase.UNCONFIRMED),
+        ("done replace", Phase.PROMOTED),
+    ],
+)
+def test_what_a_guard_left_is_told_by_the_journal(scene, last, phase):
+    """A router knows no digests: what serves then stands in what was written before."""
+    scene.start()
+    lines = records(scene.site.store)
+    upto = next(n for n, one in enumerate(lines, 1) if f"{one.kind} {one.act}" == last)
+    note = replace(lines[upto - 1], seq=upto + 1, kind="guard", body={"stable": None})
+    assert fold([*lines[:upto], note]).phase is phase
+
+
+def test_an_abort_after_the_end_does_not_undo_what_a_person_did_since(scene):
+    scene.verdicts = ["fail"]
+    scene.start()
+    since = replace(scene.site.sight.stable, digest="sha256:" + "d" * 64)
+    scene.site.sight = replace(scene.site.sight, stable=since)
+    done = scene.play(over(scene), lambda r: r.back(Cause.REQUEST, "again", over=True))
+    assert done.code == 20
+    assert scene.site.sight.stable.digest == since.digest
+
+
+def test_a_journal_always_has_room_for_the_end():
+    def line(kind):
+        return Record(seq=1, rollout="r", kind=kind, act="", by="ann", at="now", token=1).line()
+
+    assert chain.room(line("judged"), 1 << 20) < chain.room(line("ended"), 1 << 20) == 1 << 20
 
 
 # Small things
