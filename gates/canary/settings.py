@@ -33,8 +33,8 @@ from gates.errors import ConfigError
 from gates.report import Model
 
 FILE = "model-gates.canary.yml"
-_DAY = 86_400
-_YEAR = 366 * _DAY
+
+_YEAR = 366 * 86_400
 Seconds = Annotated[float, Field(gt=0, le=_YEAR, strict=True)]
 
 
@@ -114,11 +114,11 @@ class Deployment(Model):
         description="promote: the candidate becomes what serves; hold: it stays at the last share "
         "until a person says.",
     )
-    lease: Annotated[Seconds, Field(ge=2)] = Field(
+    lease: Annotated[Seconds, Field(ge=5)] = Field(
         default=60.0, description="Seconds without a sign of life until the guard rolls back."
     )
     hold: Seconds = Field(
-        default=float(_DAY), description="Seconds that a held rollout waits for a person."
+        default=14_400.0, description="Seconds that a held rollout waits for a person."
     )
     guard: Literal["target", "none"] = Field(
         default="target",

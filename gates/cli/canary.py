@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from gates import __version__
 from gates.cli.judge import Format
 from gates.errors import ConfigError, EnvironmentFault, GatesError, Refused
 
@@ -380,13 +382,7 @@ def _plan(
     from gates.cli.canary_hand import who
 
     settings = place.settings
-    environ = place.world.environ
-    run = "/".join(
-        environ[key]
-        for key in ("GITHUB_REPOSITORY", "GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT")
-        if environ.get(key)
-    )
-    asked = {"by": who(place.world), "reason": reason, "run": run}
+    asked = {"by": who(place.world), "reason": reason, **_run(place.world.environ)}
     return Plan(
         rollout=f"{place.name}-{lease.token}",
         deployment=place.name,
@@ -409,6 +405,20 @@ def _plan(
         asked={key: value for key, value in asked.items() if value},
         evidence={key: value for key, value in evidence.items() if value},
     )
+
+
+def _run(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return which run of which workflow asks, at which commit: what an auditor looks up."""
+    keys = ("GITHUB_REPOSITORY", "GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT")
+    found = {
+        "run": "/".join(environ[key] for key in keys if environ.get(key)),
+        "actor": environ.get("GITHUB_ACTOR", ""),
+        "commit": environ.get("GITHUB_SHA", ""),
+        "workflow": environ.get("GITHUB_WORKFLOW_REF", ""),
+        "event": environ.get("GITHUB_EVENT_NAME", ""),
+        "tool": f"model-gates {__version__}",
+    }
+    return {key: value[:500] for key, value in found.items()}
 
 
 def _first(place: Opened, lease: Lease, plan: Plan) -> None:

@@ -45,7 +45,7 @@ QUICK = {
     "max_bake": 30.0,
     "looks": 2,
     "min_requests": 30,
-    "lease": 4.0,
+    "lease": 15.0,
     "hold": 600.0,
     # Machines that run tests are busy: a median that is five times as long is no noise.
     "analysis": {

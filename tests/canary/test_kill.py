@@ -121,7 +121,7 @@ def test_the_guard_is_killed_at_every_line_and_the_rollout_does_not_mind(rollout
 def test_runner_and_guard_are_killed_and_nobody_comes(rollouts):
     """The engine starts the guard again, and it closes the valve when the lease has run out."""
     bench = rollouts.bench
-    rollouts.write(lease=3.0)
+    rollouts.write(lease=5.0)
     with rollouts.users(pause=0.01):
         _, meant = lines(rollouts)
         killer = doomed.KillGuard(bench.options.engine, bench.name, ourselves=True)
