@@ -210,9 +210,16 @@ def init(
 
 
 def demo(
+    ctx: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder to play in.")] = Path("demo-out"),
 ) -> None:
-    """Play the main job on real data: a candidate that is blocked, and one that passes."""
+    """Play the main job on real data: a candidate that is blocked, and one that passes.
+
+    Where there is a Docker engine and HAProxy, the one that passes is rolled out as well.
+    """
+    from gates.demo.rollouts import chapter
     from gates.demo.story import play
 
-    raise typer.Exit(play(out, typer.echo))
+    # Told once is enough: a second Ctrl-C would keep what runs from being taken away.
+    ctx.obj.stop.once = True
+    raise typer.Exit(play(out, typer.echo, then=chapter(ctx.obj.environ)))

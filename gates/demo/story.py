@@ -21,11 +21,12 @@ from gates.stats.catalogue import METRICS, Better
 PROJECT = Path(__file__).parent / "project"
 MARKER = ".model-gates-demo"
 BLOCKED, PASSED = "report-1-blocked", "report-2-passed"
+ROLLED_BACK, PROMOTED = "rollout-1-rolled-back", "rollout-2-promoted"
 
 # What one play leaves and the next one clears away; what a person put beside it stays.
-_MADE = ("data", "out", ".model-gates", BLOCKED, PASSED)
+_MADE = ("data", "out", ".model-gates", BLOCKED, PASSED, ROLLED_BACK, PROMOTED)
 _SECONDS = 120.0
-_WIDTH = 100
+WIDTH = 100
 
 Say = Callable[[str], None]
 
@@ -47,14 +48,14 @@ class Step:
 STORY = (
     Step(
         before="A linear model is in service. The team's own script trains it; the gates will see "
-        "nothing of it but its predictions.",
+        "nothing of it but its predictions, and the digest of its file.",
         command="python train.py --model logistic --name baseline",
     ),
     Step(
         before="Its predictions for the holdout are registered as the baseline, which every "
         "candidate is held against, person by person.",
         command="model-gates baseline register --model income "
-        "--predictions out/baseline.parquet --alias champion",
+        "--predictions out/baseline.parquet --artifact out/baseline.joblib --alias champion",
     ),
     Step(
         before="A pull request brings boosted trees, and labels from a new source: tax returns, "
@@ -84,16 +85,21 @@ STORY = (
 )
 
 
-def play(out: Path, say: Say, story: Sequence[Step] = STORY) -> int:
-    """Play a story in the folder `out`; return 0 when it went as told, else 70.
+def play(
+    out: Path,
+    say: Say,
+    story: Sequence[Step] = STORY,
+    then: Callable[[Path, Say], int] = lambda _out, _say: EXIT_OK,
+) -> int:
+    """Play a story in the folder `out`, and `then` what follows; return 0 when it went as told.
 
-    Raises ConfigError for a folder that holds something else, EnvironmentFault for a command that
-    can not be started or does not end.
+    Else it is 70. Raises ConfigError for a folder that holds something else, EnvironmentFault for a
+    command that can not be started or does not end.
     """
     _prepare(out)
     say(f"Who earns more than 50,000 a year? A small repository is in {out}, with real data.")
     for number, step in enumerate(story, 1):
-        say(f"\n── {number} of {len(story)} ──\n{fill(step.before, _WIDTH)}\n\n$ {step.command}")
+        say(f"\n── {number} of {len(story)} ──\n{fill(step.before, WIDTH)}\n\n$ {step.command}")
         returncode = _run(step, out, say)
         if returncode != step.expected:
             say(
@@ -101,13 +107,15 @@ def play(out: Path, say: Say, story: Sequence[Step] = STORY) -> int:
                 f"where {step.expected} was expected."
             )
             return EXIT_BUG
-    say(_closing(out))
-    return EXIT_OK
+    code = then(out, say)
+    if code == EXIT_OK:
+        say(_closing(out))
+    return code
 
 
 def _run(step: Step, out: Path, say: Say) -> int:
     """Run one command, show what it printed, and return its exit code."""
-    finished = run(_argv(step.command), cwd=out, timeout=_SECONDS, env=_environment())
+    finished = run(argv(step.command), cwd=out, timeout=_SECONDS, env=environment())
     say(finished.output.rstrip())
     if step.report and finished.returncode == step.expected:
         say(_overall(out, step.report))
@@ -133,14 +141,15 @@ def _prepare(out: Path) -> None:
     shutil.copytree(PROJECT, out, dirs_exist_ok=True, ignore=unwanted)
 
 
-def _argv(command: str) -> list[str]:
+def argv(command: str) -> list[str]:
     """Return the command as run by this very Python and this very Model Gates."""
     program, *arguments = command.split()
     module = ["-m", "gates"] if program == "model-gates" else []
     return [sys.executable, *module, *arguments]
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """Return what the commands see beside what `gates.process` passes on."""
     # Where this code was loaded from is also what is played, installed or not. Text is UTF-8
     # whatever the locale says, because that is how it is read.
     return {"PYTHONPATH": str(Path(__file__).resolve().parents[2]), "PYTHONUTF8": "1"}

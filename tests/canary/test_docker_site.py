@@ -15,6 +15,7 @@ import pytest
 from gates.artifacts.manifest import digest_of
 from gates.canary.counters import between
 from gates.canary.sight import Health
+from gates.demo.image import tar
 from gates.errors import ConfigError, EnvironmentFault, InputError, Refused
 from tests.canary import images
 from tests.canary.bench import wait_until
@@ -500,7 +501,7 @@ def test_the_guard_shuts_the_valve_of_a_proxy_that_was_reloaded_and_opened_again
 def test_a_guard_without_a_python_is_no_guard(make_bench):
     bench = make_bench(guard_image="model-gates-test-nothing:latest")
     bench.docker.import_image_from_data(
-        images._tar({"empty": b""}), repository="model-gates-test-nothing", tag="latest"
+        tar({"empty": b""}), repository="model-gates-test-nothing", tag="latest"
     )
     bench.serve("good")
     with pytest.raises(EnvironmentFault, match="no sign of life") as failed:

@@ -1,5 +1,6 @@
 """The demo, played for real once, and its numbers held against scikit-learn and Fairlearn."""
 
+import hashlib
 import json
 
 import fairlearn.metrics as fairlearn
@@ -131,6 +132,18 @@ def test_what_is_undecided_about_the_second_is_little_and_only_warns(played):
     left = [check for check in undecided if check not in small]
     assert len(left) <= 2
     assert all(check["n_needed"] for check in left)
+
+
+def test_the_evidence_is_about_the_bytes_of_both_models(played):
+    out, _ = played
+    digests = {
+        name: hashlib.sha256((out / "out" / f"{name}.joblib").read_bytes()).hexdigest()
+        for name in ("baseline", "candidate")
+    }
+    evidence = json.loads((out / PASSED / "evidence.json").read_text())
+    assert digests["candidate"] in {one["digest"].get("sha256") for one in evidence["subject"]}
+    (kept,) = (out / ".model-gates" / "baselines").rglob("record.json")
+    assert json.loads(kept.read_text())["content"]["artifact"] == f"sha256:{digests['baseline']}"
 
 
 def test_both_candidates_were_held_to_the_same(played):
