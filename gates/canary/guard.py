@@ -1,8 +1,10 @@
 """The dead-man's switch: when nobody renews the lease, everything goes back to the stable side.
 
 It runs on the target, where it outlives the runner, and asks no clock but its own monotonic one: a
-lease is dead when its `beat` has not changed for its `ttl`. Standard library only, so that `pack`
-can make one file of it that runs wherever there is a Python.
+lease is dead when its `beat` has not changed for its `ttl`. And where the router counts, it does
+not wait for that with a canary that is broken by any measure (`hard_stop`): a rollout may be held
+for a day, and nobody else looks then. Standard library only, so that `pack` can make one file of it
+that runs wherever there is a Python.
 """
 
 from __future__ import annotations
@@ -16,10 +18,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 from gates.canary import chain
+from gates.canary.counters import Counters
 from gates.canary.faults import Locked
+from gates.canary.hard_stop import Answers
 from gates.canary.sight import Health, Sight
 from gates.canary.site import Lease, Store
 from gates.errors import GatesError
@@ -27,6 +31,11 @@ from gates.errors import GatesError
 HOLDER: Final = "guard"
 _MOMENT = (1980, 1, 1, 0, 0, 0)
 _TRIES = 5
+# Seconds between two looks at the counters.
+_EVERY = 5.0
+# Without a sign of life for this long (s), a rollout is held or its runner hangs. Until then the
+# runner judges by itself: it has the better tests, and its verdict is the one that people read.
+_QUIET = 20.0
 
 
 class Valve(Protocol):
@@ -41,9 +50,18 @@ class Valve(Protocol):
         ...
 
 
+@runtime_checkable
+class Counting(Protocol):
+    """A valve that counts what goes through it; not every one does."""
+
+    def counters(self) -> Counters:
+        """Return both sides' counts."""
+        ...
+
+
 @dataclass(kw_only=True)
 class Guard:
-    """Watches one deployment; call `watch` every second or so. It never raises GatesError.
+    """Watches one deployment; call `watch` every second or so. It never raises an Exception.
 
     `said` is told what a person should know, in one line.
     """
@@ -55,29 +73,62 @@ class Guard:
     said: Callable[[str], None] = field(default=lambda _: None)
     _seen: tuple[int, int] | None = field(default=None, init=False)
     _since: float = field(default=0.0, init=False)
+    _answers: Answers = field(default_factory=Answers, init=False)
+    _counted: float | None = field(default=None, init=False)
+    _why: str = field(default="an earlier guard had begun to roll back", init=False)
 
     def watch(self) -> None:
-        """Look at the lease once, and roll back if its time is up."""
+        """Look at the lease and the counters once, and roll back if it has to be."""
         try:
-            lease = self.store.lease()
-            if lease is None:
-                self._seen = None
-            elif lease.holder == HOLDER:
-                # Ours from before: killed, or the router did not answer.
-                self._roll_back(lease)
-            elif self._dead(lease):
-                self._take_over(lease)
+            self._watch()
         except GatesError as error:
             self.said(str(error))
+        except Exception as error:  # noqa: BLE001  (whoever guards must not fall over)
+            self.said(f"{type(error).__name__}: {error}")
+
+    def _watch(self) -> None:
+        lease = self.store.lease()
+        if lease is None:
+            self._seen = None
+        elif lease.holder == HOLDER:
+            # Ours from before: killed, the router did not answer, or somebody was in an act.
+            self._roll_back(lease)
+        elif self._dead(lease):
+            self._take_over(lease, f"no sign of life from {lease.holder} for {lease.ttl:g} s")
+        elif why := self._hopeless():
+            self._take_over(lease, why)
 
     def _dead(self, lease: Lease) -> bool:
         sign = (lease.token, lease.beat)
+        if self._seen is None or self._seen[0] != lease.token:
+            self._answers, self._counted = Answers(), None
         if sign != self._seen:
             self._seen, self._since = sign, self.clock()
         return self.clock() - self._since > lease.ttl
 
-    def _take_over(self, lease: Lease) -> None:
-        self.said(f"no sign of life from {lease.holder} for {lease.ttl:g} s: rolling back")
+    def _hopeless(self) -> str:
+        """Return why the canary cannot wait for the end of a lease; empty if it can."""
+        self._count()
+        why = self._answers.why()
+        if not why or self.clock() - self._since < _QUIET:
+            return ""
+        sight = self.valve.look()
+        ready = sight.stable.health is Health.READY and sight.stable.reachable
+        return why if ready and sight.canary.reachable else ""
+
+    def _count(self) -> None:
+        now = self.clock()
+        if not isinstance(self.valve, Counting):
+            return
+        if self._counted is None or now - self._counted >= _EVERY:
+            self._counted = now
+            # Without counts there is still the lease.
+            with suppress(Exception):
+                self._answers.add(now, self.valve.counters())
+
+    def _take_over(self, lease: Lease, why: str) -> None:
+        self.said(f"{why}: rolling back")
+        self._why = why
         try:
             mine = self.store.acquire(HOLDER, lease.ttl, over=lease.token)
         except Locked:
@@ -90,8 +141,15 @@ class Guard:
         self._roll_back(mine)
 
     def _roll_back(self, lease: Lease) -> None:
-        """Roll back and say so in the journal; what does not succeed is tried again later."""
-        sight = self._shut()
+        """Roll back and say so in the journal; what does not succeed is tried again later.
+
+        At once, and once more when nobody is in the middle of an act: one that was stalled in it
+        opens the valve again when it wakes.
+        """
+        if self._shut() is None:
+            return
+        with self.store.fenced(lease):
+            sight = self._shut()
         if sight is not None and sight.whole:
             self._note(lease, sight)
             self.store.release(lease)
@@ -121,7 +179,11 @@ class Guard:
                 by=HOLDER,
                 at=self.now().isoformat(timespec="seconds"),
                 token=lease.token,
-                body={"stable": sight.stable.digest, "canary_share": sight.canary.share},
+                body={
+                    "stable": sight.stable.digest,
+                    "canary_share": sight.canary.share,
+                    "why": self._why,
+                },
                 prev=last.hash,
             )
             if self.store.append(record.line(), lease.token):
@@ -142,6 +204,7 @@ _MODULES: Final = (
             "faults",
             "file_store",
             "guard",
+            "hard_stop",
             "haproxy",
             "haproxy_counts",
             "haproxy_socket",
