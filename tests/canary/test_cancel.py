@@ -232,7 +232,7 @@ def test_nobody_reads_any_more_and_it_goes_back_all_the_same(deploy):
 
 
 def test_killed_at_once_the_guard_on_the_target_brings_everything_back(deploy):
-    rollouts = deploy(**LONG | {"lease": 3.0})
+    rollouts = deploy(**LONG | {"lease": 5.0})
     step = begin(rollouts)
     until(rollouts, step, "done", "shift:25")
     step.process.kill()
