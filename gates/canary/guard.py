@@ -93,34 +93,33 @@ class Guard:
         elif lease.holder == HOLDER:
             # Ours from before: killed, the router did not answer, or somebody was in an act.
             self._roll_back(lease)
-        elif self._dead(lease):
+        elif (quiet := self._quiet(lease)) > lease.ttl:
             self._take_over(lease, f"no sign of life from {lease.holder} for {lease.ttl:g} s")
-        elif why := self._hopeless():
+        elif why := self._hopeless(quiet):
             self._take_over(lease, why)
 
-    def _dead(self, lease: Lease) -> bool:
-        sign = (lease.token, lease.beat)
+    def _quiet(self, lease: Lease) -> float:
+        """Return for how long there was no sign of life, in seconds."""
         if self._seen is None or self._seen[0] != lease.token:
             self._answers, self._counted = Answers(), None
+        sign = (lease.token, lease.beat)
         if sign != self._seen:
             self._seen, self._since = sign, self.clock()
-        return self.clock() - self._since > lease.ttl
+        return self.clock() - self._since
 
-    def _hopeless(self) -> str:
+    def _hopeless(self, quiet: float) -> str:
         """Return why the canary cannot wait for the end of a lease; empty if it can."""
-        self._count()
+        self._count(self._since + quiet)
         why = self._answers.why()
-        if not why or self.clock() - self._since < _QUIET:
+        if not why or quiet < _QUIET:
             return ""
         sight = self.valve.look()
         ready = sight.stable.health is Health.READY and sight.stable.reachable
         return why if ready and sight.canary.reachable else ""
 
-    def _count(self) -> None:
-        now = self.clock()
-        if not isinstance(self.valve, Counting):
-            return
-        if self._counted is None or now - self._counted >= _EVERY:
+    def _count(self, now: float) -> None:
+        due = self._counted is None or now - self._counted >= _EVERY
+        if due and isinstance(self.valve, Counting):
             self._counted = now
             # Without counts there is still the lease.
             with suppress(Exception):
@@ -182,7 +181,7 @@ class Guard:
                 body={
                     "stable": sight.stable.digest,
                     "canary_share": sight.canary.share,
-                    "why": self._why,
+                    "why": f"{self._why}: the guard sent everything to the stable side",
                 },
                 prev=last.hash,
             )

@@ -237,13 +237,15 @@ def test_a_held_canary_that_answers_nothing_but_errors_is_sent_back(held):
     assert held.store.lease() is None
     last = held.last()
     assert (last.kind, last.body["stable"], last.body["canary_share"]) == ("guard", "sha256:old", 0)
-    assert last.body["why"] == "the canary answered each of its last 20 requests with an error"
-    assert any(last.body["why"] in line for line in held.said)
+    why = "the canary answered each of its last 20 requests with an error"
+    assert last.body["why"] == f"{why}: the guard sent everything to the stable side"
+    assert f"{why}: rolling back" in held.said
 
 
 def test_a_guard_that_comes_when_the_lease_is_dead_says_that(scene):
     scene.later(61)
-    assert scene.last().body["why"] == "no sign of life from ann for 60 s"
+    why = "no sign of life from ann for 60 s: the guard sent everything to the stable side"
+    assert scene.last().body["why"] == why
 
 
 @pytest.mark.parametrize(
