@@ -37,7 +37,7 @@ else
 endif
 	@touch $@
 
-demo: setup  ## Hold two candidates against a baseline, on real data
+demo: setup  ## Hold two candidates against a baseline, on real data, and roll one out
 	@$(BIN)/model-gates demo --out demo-out
 
 test: setup  ## Run the tests with branch coverage
