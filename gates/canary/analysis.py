@@ -1,8 +1,8 @@
 """Judge a canary by its counts, as often as one likes, without blaming it for chance.
 
 The order is: what fails it whatever its numbers are · what is not its fault · whether there are
-counts · whether they are enough, and dealt out as they should be · errors · latency. Three answers:
-`fail` goes back, `pass` goes on, and everything in between waits or asks a person.
+counts · whether they are enough, and dealt out as they should be · errors · refusals · latency.
+Three answers: `fail` goes back, `pass` goes on, and everything in between waits or asks a person.
 
 Both limits are held by evidence that is valid over the whole rollout, however many looks there are
 (gates.stats.rate_rise, gates.stats.quantile_ratio). Measured over 20 looks of 50 canary requests
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, Strict, model_validator
 
-from gates.canary.error_rate import ErrorRate, Method
+from gates.canary.error_rate import ErrorRate, Method, RefusalRate
 from gates.canary.judgement import Judgement, together
 from gates.canary.latency import Latency
 from gates.canary.look import Look
@@ -46,8 +46,9 @@ Alpha = Annotated[float, Strict(), Field(gt=0, le=0.2, allow_inf_nan=False)]
 class Analysis(Model):
     """What a canary is held to while users meet it."""
 
-    error_rate: ErrorRate | None = Field(
-        default=ErrorRate(), description="Limit on errors."
+    error_rate: ErrorRate | None = Field(default=ErrorRate(), description="Limit on errors.")
+    refusal_rate: RefusalRate | None = Field(
+        default=RefusalRate(), description="Limit on refusals, which are answers of the 400s."
     )
     latency: Latency | None = Field(
         default=Latency(), description="Limit on latency; `mode: report` where a meter has none."
@@ -79,7 +80,9 @@ class Analysis(Model):
                 digest=plan.candidate.digest,
                 min_requests=plan.min_requests,
                 earlier=baked.earlier,
+                timed=baked.timed,
                 gaps=baked.gaps,
+                why=baked.why,
                 resets=baked.resets,
             ),
             self,
@@ -92,14 +95,15 @@ def judge(look: Look, options: Analysis) -> Judgement:
         finding = question(look)
         if finding:
             return together([finding])
-    asked = options.error_rate
-    rates = asked.judge(look, options.alpha, options.method) if asked else None
-    if asked and asked.stable_is_worse(look, options.alpha):
+    errors = options.error_rate
+    if errors and errors.stable_is_worse(look, options.alpha):
         return together([stable_fault(look)])
+    asked = [one for one in (errors, options.refusal_rate) if one]
+    rates = [one.judge(look, options.alpha, options.method) for one in asked]
     # So many errors need no more requests, and a canary that is down now and then gets fewer.
-    critical = asked is not None and rates is not None and asked.is_critical(rates)
+    critical = any(one.is_critical(rate) for one, rate in zip(asked, rates, strict=True))
     standing = None if critical else idle(look) or misrouted(look)
     if standing:
         return together([standing])
     speed = options.latency.judge(look, options.alpha) if options.latency else None
-    return together([one for one in (rates, speed, lost(look)) if one])
+    return together([*rates, *(one for one in (speed, lost(look)) if one)])

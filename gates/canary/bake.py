@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from gates.canary.chain import Record
 from gates.canary.counters import Counters, Window, between, from_json
@@ -13,19 +15,29 @@ from gates.canary.sight import Sight
 from gates.errors import EnvironmentFault
 from gates.report import Verdict
 
+# So many answers of the canary, and at least a window of them, are its first at a new share: what
+# is loaded, compiled and connected then makes them slow, whatever the model is.
+_COLD = 30
+# A step is kept in so many parts: beyond that, the smallest neighbours become one.
+_PARTS = 32
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Baked:
     """What a step has shown so far.
 
-    `step` is counted since its share was set, `earlier` are the steps before, each by itself.
-    `gaps` is how many looks in a row brought no counts, `resets` how often some of this step's
-    were lost.
+    `step` is counted since its share was set, `earlier` are the steps before, each by itself; what
+    the stable side answered before the first is one without answers of the canary. `timed` are
+    parts of this step, one after the other, without the answers of a canary that was still cold.
+    `gaps` is how many looks in a row brought no counts, `why` what the last of them said, and
+    `resets` how often some of this step's were lost.
     """
 
     step: Window = field(default_factory=Window)
     earlier: tuple[Window, ...] = ()
+    timed: tuple[Window, ...] = ()
     gaps: int = 0
+    why: str = ""
     resets: int = 0
 
 
@@ -35,11 +47,22 @@ Judge = Callable[[Baked, int, Sight, Plan], Judgement]
 
 @dataclass(kw_only=True)
 class Tally:
-    """Adds windows up; `read` is asked for the counters and may fail."""
+    """Adds windows up; `read` is asked for the counters and may fail.
+
+    Made before a canary has any of the traffic, it counts what the stable side answers until then.
+    """
 
     read: Callable[[], Counters]
     baked: Baked = field(default_factory=Baked)
     _last: Counters | None = field(default=None, init=False)
+    _made: Counters | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        """Read the counters, unless there are steps to hold the next one against."""
+        if not self.baked.earlier:
+            # Without it there is less to compare with. Whatever is wrong is told when it matters.
+            with suppress(Exception):
+                self._made = self.read()
 
     def begin(self) -> None:
         """Begin a step: what was counted before is another one's."""
@@ -47,21 +70,41 @@ class Tally:
         self.baked = Baked(earlier=(*self.baked.earlier, *before))
         self._last = None
         self.count()
+        self.baked = replace(self.baked, earlier=(*self._alone(), *self.baked.earlier))
+
+    def _alone(self) -> tuple[Window, ...]:
+        """Return what the stable side answered before the first step, once."""
+        made, self._made = self._made, None
+        found = between(made, self._last) if made and self._last else None
+        return (Window(stable=found.stable),) if found and found.stable.requests else ()
 
     def count(self) -> Baked:
         """Read the counters once, and add what is new."""
         try:
             found = self.read()
-        except EnvironmentFault:
-            self.baked = replace(self.baked, gaps=self.baked.gaps + 1)
+        except EnvironmentFault as error:
+            self.baked = replace(self.baked, gaps=self.baked.gaps + 1, why=error.message)
             return self.baked
         window = Window() if self._last is None else between(self._last, found)
         self._last = found
+        baked = replace(self.baked, gaps=0, why="")
         if window is None:
-            self.baked = replace(self.baked, gaps=0, resets=self.baked.resets + 1)
+            self.baked = replace(baked, resets=baked.resets + 1)
         else:
-            self.baked = replace(self.baked, gaps=0, step=self.baked.step + window)
+            self.baked = replace(baked, step=baked.step + window, timed=_timed(baked, window))
         return self.baked
+
+
+def _timed(baked: Baked, window: Window) -> tuple[Window, ...]:
+    """Return what latencies are judged by, with a window more; none while the canary is cold."""
+    if baked.step.canary.requests < _COLD or not window.requests:
+        return baked.timed
+    found = (*baked.timed, window)
+    if len(found) <= _PARTS:
+        return found
+    sizes = [one.canary.requests + other.canary.requests for one, other in pairwise(found)]
+    least = sizes.index(min(sizes))
+    return (*found[:least], found[least] + found[least + 1], *found[least + 2 :])
 
 
 def steps(records: Iterable[Record]) -> tuple[Window, ...]:

@@ -37,12 +37,14 @@ def histogram(latencies: Iterable[float]) -> Mapping[int, int]:
 class Arm:
     """One side's counts. An error is an answer of the 500s, or none at all.
 
-    `latency` has the number of answered requests in each `bucket`; it may hold fewer than
-    `requests`, where not every request was timed.
+    `refused` are the answers of the 400s: a user did wrong, or a model takes no request any more.
+    It is 0 where a meter cannot tell. `latency` has the number of answered requests in each
+    `bucket`; it may hold fewer than `requests`, where not every request was timed.
     """
 
     requests: int = 0
     errors: int = 0
+    refused: int = 0
     latency: Mapping[int, int] = field(default_factory=dict)
 
     def __sub__(self, earlier: Arm) -> Arm:
@@ -50,6 +52,7 @@ class Arm:
         return Arm(
             requests=self.requests - earlier.requests,
             errors=self.errors - earlier.errors,
+            refused=self.refused - earlier.refused,
             latency={number: count for number, count in gone.items() if count},
         )
 
@@ -58,13 +61,15 @@ class Arm:
         return Arm(
             requests=self.requests + other.requests,
             errors=self.errors + other.errors,
+            refused=self.refused + other.refused,
             latency={n: self.latency.get(n, 0) + other.latency.get(n, 0) for n in numbers},
         )
 
     @property
     def possible(self) -> bool:
         """Return whether these can be counts: a difference over a reset cannot."""
-        return 0 <= self.errors <= self.requests and min(self.latency.values(), default=0) >= 0
+        least = min(self.errors, self.refused, *self.latency.values())
+        return least >= 0 and self.errors + self.refused <= self.requests
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,6 +105,7 @@ class Window:
             name: {
                 "requests": arm.requests,
                 "errors": arm.errors,
+                "refused": arm.refused,
                 "latency": {str(number): count for number, count in arm.latency.items()},
             }
             for name, arm in (("stable", self.stable), ("canary", self.canary))
@@ -113,7 +119,13 @@ def from_json(found: Mapping[str, Any]) -> Window:
 
 def _arm(found: Mapping[str, Any]) -> Arm:
     latency = {int(number): count for number, count in found["latency"].items()}
-    return Arm(requests=found["requests"], errors=found["errors"], latency=latency)
+    return Arm(
+        requests=found["requests"],
+        errors=found["errors"],
+        # Journals from before they were counted have none.
+        refused=found.get("refused", 0),
+        latency=latency,
+    )
 
 
 def between(earlier: Counters, later: Counters) -> Window | None:

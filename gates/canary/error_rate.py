@@ -1,12 +1,12 @@
-"""Whether the canary answers with more errors than the stable side, by more than a limit."""
+"""Whether the canary errs, or refuses, more than the stable side does, by more than a limit."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, Strict, model_validator
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 Method = Literal["sequential", "newcombe"]
 Rise = Annotated[float, Strict(), Field(ge=0, lt=1, allow_inf_nan=False)]
-_ID = "canary/error_rate:max_rise"
+# Answers of the canary at which evidence against one that stands alone is to be strongest.
+_FOCUS = 100.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +41,12 @@ class ErrorRate(Model):
 
     Passes when the interval of the rise lies within the limit, fails when it lies beyond. All steps
     are asked together, each beside the stable side's answers of the same time; a step that is worse
-    by itself fails as well, and keeps the whole from passing.
+    by itself fails as well, and keeps the whole from passing. Where the stable side has answered
+    nothing that is known, a canary never passes; it fails by itself if its rate alone is critical.
     """
+
+    code: ClassVar[str] = "error_rate"
+    noun: ClassVar[str] = "errors"
 
     max_rise: Rise = Field(
         default=0.005, description="At most so much above the stable side's rate: 0.005 is 0.5 pp."
@@ -62,16 +67,15 @@ class ErrorRate(Model):
     def judge(self, look: Look, alpha: float, method: Method) -> Finding:
         """Return whether the rise is within the limit; never a pass without counts of both."""
         compared = look.compared
+        parts = _parts(method, alpha, look.number)
         if not (compared.canary.requests and compared.stable.requests):
-            why = "one side has answered nothing"
-            return self._finding(look, compared, None, Verdict.INCONCLUSIVE, why)
-        parts = _parts(method, alpha, len(look.earlier))
-        alone = _known(method, (compared,), parts.alone if look.earlier else parts.whole)
+            return self._single(look, compared, parts.alone if look.number else parts.whole)
+        alone = _known(method, (compared,), parts.alone if look.number else parts.whole)
         if look.full:
             # What it rests on is not of the same time: it may fail only as a step by itself does.
             whole = _known(method, (compared,), parts.whole)
             return self._said(look, compared, _spliced(alone, whole))
-        if not look.earlier or method == "newcombe":
+        if not look.number or method == "newcombe":
             return self._said(look, compared, alone)
         if alone.low > self.max_rise:
             return self._said(look, compared, alone)
@@ -90,6 +94,33 @@ class ErrorRate(Model):
             return False
         turned = type(step)(stable=step.canary, canary=step.stable)
         return _known("sequential", (turned,), alpha).low > self.critical
+
+    def _single(self, look: Look, counted: Window, alpha: float) -> Finding:
+        """Return what is found where one side has answered nothing: no rate is less than none."""
+        from gates.stats.sequential import bernoulli
+
+        undecided = self._finding(
+            look, counted, None, Verdict.INCONCLUSIVE, "one side has answered nothing"
+        )
+        canary = counted.canary
+        if not canary.requests:
+            return undecided
+        low, _ = bernoulli(canary.errors, canary.requests, alpha=alpha, focus=_FOCUS)
+        if not low > self.critical:
+            return undecided
+        share = canary.errors / canary.requests
+        why = (
+            f"{canary.errors:,} of {canary.requests:,}, at least {low:.2%}: beyond "
+            f"{self.critical:.2%} whatever the stable side, which has answered nothing, would do"
+        )
+        return replace(
+            undecided,
+            verdict=Verdict.FAIL,
+            reason=f"{self.noun}: {why}",
+            value=share,
+            interval=(low, None),
+            method="sequential, against none",
+        )
 
     def _said(
         self, look: Look, counted: Window, known: Known, alone: float | None = None
@@ -122,10 +153,10 @@ class ErrorRate(Model):
             f"{arm.errors:,} of {arm.requests:,}" for arm in (counted.stable, counted.canary)
         )
         return Finding(
-            id=_ID,
+            id=f"canary/{self.code}:max_rise",
             verdict=verdict,
-            reason=f"errors: {canary} against {stable}: {why}",
-            code="" if verdict is Verdict.PASS else "error_rate",
+            reason=f"{self.noun}: {canary} against {stable}: {why}",
+            code="" if verdict is Verdict.PASS else self.code,
             mode=self.mode,
             stable=figures(counted.stable, rate(counted.stable)),
             canary=figures(counted.canary, rate(counted.canary)),
@@ -136,6 +167,28 @@ class ErrorRate(Model):
             n=n,
             n_needed=needed,
         )
+
+
+class RefusalRate(ErrorRate):
+    """How many more requests the canary may refuse: answers of the 400s.
+
+    A model that takes no request any more says that users are wrong. Some of them always are, more
+    or less in every hour: so its limits are wider.
+    """
+
+    code: ClassVar[str] = "refusal_rate"
+    noun: ClassVar[str] = "refusals"
+
+    max_rise: Rise = Field(
+        default=0.02, description="At most so much above the stable side's rate: 0.02 is 2 pp."
+    )
+    critical: Rise = Field(
+        default=0.25, description="A rise beyond this fails before `min_requests` have come."
+    )
+
+    def judge(self, look: Look, alpha: float, method: Method) -> Finding:
+        """Return whether the rise is within the limit; in its counts, errors are refusals."""
+        return super().judge(look.refusals, alpha, method)
 
 
 def _parts(method: Method, alpha: float, step: int) -> Risk:

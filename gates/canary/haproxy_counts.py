@@ -58,6 +58,7 @@ def _arm(path: str, rows: list[dict[str, str]], of: tuple[str, str], timeout: fl
     return Arm(
         requests=_sum(rows, *of, (*_ANSWERS, *_LOST)),
         errors=_sum(rows, *of, ("hrsp_5xx", *_LOST)),
+        refused=_sum(rows, *of, ("hrsp_4xx",)),
         latency=_latency(ask(path, f"show table {table(*of)}", timeout)),
     )
 

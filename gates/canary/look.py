@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 
@@ -20,8 +21,9 @@ class Look:
 
     `step` is counted since the canary has its present `share` (0 to 1) of the traffic; `earlier`
     are the steps before, each by itself, since the traffic of another hour is another one. `digest`
-    is what the canary was started from. `gaps` is how many looks in a row brought no counts,
-    `resets` how often some were lost in this step.
+    is what the canary was started from. `timed` is what latencies are judged by, in the order in
+    which it was counted: this step without its beginning. `gaps` is how many looks in a row brought
+    no counts, `why` what the last of them said, and `resets` how often counts were lost here.
     """
 
     step: Window
@@ -30,7 +32,9 @@ class Look:
     digest: str
     min_requests: int
     earlier: tuple[Window, ...] = ()
+    timed: tuple[Window, ...] = ()
     gaps: int = 0
+    why: str = ""
     resets: int = 0
 
     @property
@@ -39,17 +43,67 @@ class Look:
         return self.share >= 1.0
 
     @property
+    def number(self) -> int:
+        """Return which step it is, counted from 0: of those in which users met the canary."""
+        return len(self._met)
+
+    @property
     def compared(self) -> Window:
-        """Return this step's counts, beside the latest that the stable side has to show."""
+        """Return this step's counts, beside the latest that the stable side has to show.
+
+        With all of the traffic that is what it answered in the steps before, or, where there were
+        none, before the canary had any.
+        """
         if not self.full:
             return self.step
-        before = reduce(add, (window.stable for window in self.earlier), Arm())
-        return Window(stable=before, canary=self.step.canary)
+        beside, alone = (_stable(windows) for windows in (self._met, self.earlier))
+        return Window(stable=beside if beside.requests else alone, canary=self.step.canary)
+
+    @property
+    def halves(self) -> tuple[Window, Window]:
+        """Return what was timed in two parts, of which one came after the other."""
+        first = second = Window()
+        left = sum(window.canary.requests for window in self.timed)
+        for window in self.timed:
+            left -= window.canary.requests
+            # Nearer to the middle with it than without.
+            if not second.requests and first.canary.requests <= left:
+                first = first + window
+            else:
+                second = second + window
+        if self.full:
+            stable = self.compared.stable
+            first, second = (replace(half, stable=stable) for half in (first, second))
+        return first, second
+
+    @property
+    def refusals(self) -> Look:
+        """Return the same look, at which a refused request is what is counted as an error."""
+        return replace(
+            self,
+            step=_refused(self.step),
+            earlier=tuple(_refused(window) for window in self.earlier),
+        )
+
+    @property
+    def _met(self) -> tuple[Window, ...]:
+        return tuple(window for window in self.earlier if window.canary.requests)
 
     @property
     def whole(self) -> Window:
         """Return the counts of all steps together."""
         return reduce(add, self.earlier, self.step)
+
+
+def _stable(windows: Iterable[Window]) -> Arm:
+    return reduce(add, (window.stable for window in windows), Arm())
+
+
+def _refused(window: Window) -> Window:
+    stable, canary = (
+        Arm(requests=arm.requests, errors=arm.refused) for arm in (window.stable, window.canary)
+    )
+    return Window(stable=stable, canary=canary)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -73,10 +73,10 @@ def stable_fault(look: Look) -> Finding:
 def unmeasured(look: Look) -> Finding | None:
     """Return why the counts can not be had, or can not be counts."""
     if look.gaps >= _GAPS:
-        why = f"{look.gaps} looks in a row brought no counts"
+        why = f"{look.gaps} looks in a row brought no counts: {look.why}"
         return _undecided(look, "counts", "meter_failing", why, Verdict.ERROR)
     if look.gaps:
-        why = f"looks in a row that brought no counts: {look.gaps}"
+        why = f"looks in a row that brought no counts: {look.gaps} ({look.why})"
         return _undecided(look, "counts", "no_counts", why)
     windows = (look.step, *look.earlier)
     if not all(window.stable.possible and window.canary.possible for window in windows):

@@ -3,6 +3,8 @@
 import json
 import math
 from dataclasses import replace
+from functools import reduce
+from operator import add
 
 import numpy as np
 import pytest
@@ -11,12 +13,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from gates.canary.analysis import Analysis, judge
-from gates.canary.bake import Tally
-from gates.canary.counters import Arm, Counters, Window, histogram
+from gates.canary.bake import Baked, Tally
+from gates.canary.counters import Arm, Counters, Window, bucket, from_json, histogram
 from gates.canary.judgement import Finding, together
+from gates.canary.latency import Latency
 from gates.canary.look import Look, risk, spent
 from gates.canary.plan import Finish, OnInconclusive, Plan
 from gates.canary.sight import Health, Pinned, Seen, Sight
+from gates.errors import EnvironmentFault
 from gates.report import Mode, Verdict
 
 PASS, FAIL, UNDECIDED, ERROR = (
@@ -51,10 +55,29 @@ GOOD = window((4000, 4), (76_000, 76))
 FEW = window((200, 2), (3800, 38))
 
 
+def halves(whole):
+    """Return counts in two parts that look alike."""
+    first = Window(
+        **{
+            side: Arm(
+                requests=(arm.requests + 1) // 2,
+                errors=(arm.errors + 1) // 2,
+                latency={
+                    number: (count + odd % 2) // 2
+                    for odd, (number, count) in enumerate(arm.latency.items())
+                },
+            )
+            for side, arm in (("stable", whole.stable), ("canary", whole.canary))
+        }
+    )
+    return first, Window(stable=whole.stable - first.stable, canary=whole.canary - first.canary)
+
+
 def look(step, **changed):
     return Look(
         **{
             "step": step,
+            "timed": halves(step),
             "share": 0.05,
             "sight": SIGHT,
             "digest": DIGEST,
@@ -73,14 +96,16 @@ def test_a_canary_as_good_as_the_stable_side_passes_when_enough_have_met_it():
     assert (found.verdict, found.code) == (PASS, "")
     assert [finding.id for finding in found.findings] == [
         "canary/error_rate:max_rise",
+        "canary/refusal_rate:max_rise",
         "canary/latency:max_ratio",
     ]
-    rates, speed = found.findings
+    rates, refusals, speed = found.findings
     assert (rates.canary.errors, rates.canary.requests, rates.canary.value) == (4, 4000, 0.001)
     assert (rates.stable.errors, rates.stable.requests, rates.stable.value) == (76, 76_000, 0.001)
     assert rates.interval[0] < 0.0 < rates.interval[1] <= rates.limit == 0.005
     assert speed.interval[0] < 1.0 < speed.interval[1] <= speed.limit == 1.3
     assert (rates.method, rates.n, rates.n_needed) == ("sequential", 4000, None)
+    assert refusals.reason.startswith("refusals: 0 of 4,000 against 0 of 76,000")
 
 
 def test_a_canary_with_more_errors_fails_and_the_reason_says_how_many():
@@ -93,7 +118,7 @@ def test_a_canary_with_more_errors_fails_and_the_reason_says_how_many():
 def test_a_slower_canary_fails_whatever_its_errors_are():
     found = judge(look(window((4000, 4), (76_000, 76), factor=2.0)), Analysis())
     assert (found.verdict, found.code) == (FAIL, "latency")
-    assert found.findings[1].value == pytest.approx(2.0, rel=0.03)
+    assert found.findings[2].value == pytest.approx(2.0, rel=0.03)
     assert found.findings[0].verdict is PASS
 
 
@@ -187,6 +212,8 @@ IMPOSSIBLE = [
     Window(canary=Arm(requests=100, errors=101), stable=arm(1900)),
     Window(canary=arm(100), stable=Arm(requests=-5)),
     Window(canary=Arm(requests=100, latency={3: -1}), stable=arm(1900)),
+    Window(canary=Arm(requests=100, refused=-1), stable=arm(1900)),
+    Window(canary=Arm(requests=100, errors=60, refused=60), stable=arm(1900)),
 ]
 
 
@@ -276,6 +303,146 @@ def test_with_all_of_the_traffic_from_the_start_there_is_nothing_to_compare_with
     assert found.verdict is UNDECIDED
 
 
+BAD_ALONE = [
+    (Arm(requests=50_000, errors=49_000), "error_rate"),
+    (Arm(requests=60, errors=20), "error_rate"),  # before `min_requests` have come
+    (Arm(requests=4000, refused=4000), "refusal_rate"),
+]
+
+
+@pytest.mark.parametrize(("canary", "code"), BAD_ALONE)
+def test_a_canary_that_is_broken_fails_with_nothing_to_compare_with(canary, code):
+    found = judge(look(Window(canary=canary), share=1.0), RATES)
+    assert (found.verdict, found.code) == (FAIL, code)
+    assert "whatever the stable side" in found.reason
+
+
+@pytest.mark.parametrize(
+    "canary",
+    [
+        Arm(requests=50_000, errors=1000),  # as much as the stable side may err
+        Arm(requests=50_000, refused=10_000),
+        Arm(requests=10, errors=3),
+        Arm(requests=50_000),
+    ],
+)
+def test_what_the_stable_side_may_do_as_well_is_undecided_with_nothing_to_compare_with(canary):
+    assert judge(look(Window(canary=canary), share=1.0), RATES).verdict is UNDECIDED
+
+
+ALONE = Window(stable=arm(76_000, 76))
+
+
+@pytest.mark.parametrize(
+    ("canary", "verdict"),
+    [((4000, 4), PASS), ((4000, 120), FAIL), ((4000, 24), UNDECIDED), ((0, 0), UNDECIDED)],
+)
+def test_all_at_once_it_is_held_against_what_the_stable_side_answered_before(canary, verdict):
+    step = Window(canary=arm(*canary))
+    assert judge(look(step, share=1.0, earlier=(ALONE,)), Analysis()).verdict is verdict
+
+
+def test_what_was_counted_before_the_first_step_takes_nothing_from_it():
+    alone = judge(look(GOOD), Analysis()).as_json()
+    assert judge(look(GOOD, earlier=(ALONE,)), Analysis()).as_json() == alone
+    # Answers of the steps are nearer than those of another hour.
+    bad = Window(stable=arm(76_000, 30_000))
+    step = Window(canary=arm(4000, 120))
+    found = judge(look(step, share=1.0, earlier=(bad, GOOD)), RATES)
+    assert found.verdict is FAIL
+
+
+REFUSED = [
+    ((200, 200), (3800, 38), FAIL),  # a 422 to everybody, as no model ever was tried with
+    ((40, 40), (760, 0), FAIL),  # before `min_requests` have come
+    ((4000, 400), (76_000, 760), FAIL),
+    ((4000, 42), (76_000, 760), PASS),
+    ((4000, 120), (76_000, 760), UNDECIDED),
+    ((4000, 4000), (76_000, 76_000), PASS),  # whoever asks wrongly asks both
+    ((4000, 0), (76_000, 7600), PASS),
+]
+
+
+@pytest.mark.parametrize(("canary", "stable", "verdict"), REFUSED)
+def test_a_canary_that_refuses_what_the_stable_side_takes_fails(canary, stable, verdict):
+    sides = (Arm(requests=requests, refused=refused) for requests, refused in (canary, stable))
+    step = Window(**dict(zip(("canary", "stable"), sides, strict=True)))
+    found = judge(look(step), RATES)
+    assert found.verdict is verdict
+    assert (found.code == "refusal_rate") == (verdict is not PASS)
+
+
+def test_refusals_are_shown_and_do_not_count_where_a_team_says_so():
+    step = Window(canary=Arm(requests=4000, refused=400), stable=Arm(requests=76_000))
+    muted = {"latency": None, "refusal_rate": {"mode": "report"}}
+    found = judge(look(step), Analysis.model_validate(muted))
+    assert found.verdict is PASS
+    assert found.findings[1].verdict is FAIL
+    assert judge(look(step), Analysis(latency=None, refusal_rate=None)).verdict is PASS
+
+
+def test_a_window_has_the_refusals_in_a_journal_and_one_from_before_them_has_none():
+    step = Window(canary=Arm(requests=9, errors=1, refused=3, latency={7: 9}))
+    written = json.loads(json.dumps(step.as_json()))
+    assert from_json(written) == step
+    del written["canary"]["refused"], written["stable"]["refused"]
+    assert from_json(written).canary == replace(step.canary, refused=0)
+
+
+# Milliseconds of a canary and of a stable side whose answers all take 2 ms.
+FAST = Arm(requests=76_000, latency={bucket(0.002): 76_000})
+
+
+@pytest.mark.parametrize(
+    ("seconds", "floor", "verdict"),
+    [
+        (0.008, None, PASS),  # four times as long, and nobody would notice
+        (0.016, None, FAIL),
+        (0.008, 0.0, FAIL),
+        (0.0024, 0.0, PASS),
+        (0.008, 0.005, FAIL),
+    ],
+)
+def test_what_is_slower_by_less_than_somebody_would_notice_never_fails(seconds, floor, verdict):
+    step = Window(stable=FAST, canary=Arm(requests=4000, latency={bucket(seconds): 4000}))
+    options = Analysis(latency=Latency() if floor is None else Latency(min_rise=floor))
+    found = judge(look(step), options)
+    assert found.verdict is verdict
+
+
+def spell(*factors, each=400):
+    """Return windows one after the other, in each of which the canary is so much slower."""
+    return tuple(window((each, 0), (19 * each, 0), factor=factor) for factor in factors)
+
+
+@pytest.mark.parametrize(
+    ("factors", "verdict"),
+    [
+        ((3.0,) * 8, FAIL),
+        ((1.0,) * 8, PASS),
+        ((6.0, 6.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0), UNDECIDED),
+        ((1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 6.0, 6.0), UNDECIDED),
+        ((1.0, 6.0, 6.0, 6.0, 6.0, 6.0, 6.0, 6.0), FAIL),
+        ((6.0,), UNDECIDED),
+    ],
+)
+def test_a_slow_spell_fails_nobody_and_what_lasts_does(factors, verdict):
+    timed = spell(*factors)
+    step = reduce(add, timed)
+    assert judge(look(step, timed=timed), Analysis()).verdict is verdict
+
+
+def test_latencies_that_do_not_decide_yet_say_how_many_more_would_do():
+    factors = (1.6,) * 4
+    timed = spell(*factors, each=25)
+    found = judge(look(reduce(add, timed), timed=timed), Analysis())
+    assert found.verdict is UNDECIDED
+    more = found.findings[2].n_needed
+    assert more is not None
+    enough = spell(*factors, each=math.ceil(1.2 * (100 + more) / 4))
+    assert judge(look(reduce(add, enough), timed=enough), Analysis()).verdict is FAIL
+
+
 def test_what_is_muted_is_shown_and_does_not_count():
     muted = Analysis.model_validate({"error_rate": {"mode": "report"}})
     found = judge(look(window((4000, 400), (76_000, 76))), muted)
@@ -330,6 +497,9 @@ WRONG = [
     {"error_rate": {"max_drop": 0.1}},
     {"latency": {"quantile": 1.0}},
     {"latency": {"max_ratio": 0.9}},
+    {"latency": {"min_rise": -0.01}},
+    {"refusal_rate": {"max_rise": 0.5}},
+    {"error_rate": None, "latency": None, "refusal_rate": {"max_rise": 0.01}},
     {"alpha": 0.0},
     {"alpha": 0.5},
     {"method": "bayes"},
@@ -407,6 +577,96 @@ def plan():
     )
 
 
+def read(*looks):
+    """Return a meter of (stable, canary) requests so far, each of which took 20 ms."""
+
+    def counters(stable, canary):
+        sides = (Arm(requests=n, latency={bucket(0.02): n}) for n in (stable, canary))
+        return Counters(epoch="1", **dict(zip(("stable", "canary"), sides, strict=True)))
+
+    return iter([counters(*look) for look in looks]).__next__
+
+
+def test_what_the_stable_side_answers_until_the_first_step_is_counted_by_itself():
+    tally = Tally(read=read((1000, 0), (1900, 3), (1900, 83), (1900, 183), (1950, 190)))
+    tally.begin()
+    assert tally.count().step.canary.requests == 80
+    (before,) = tally.baked.earlier
+    assert (before.stable.requests, before.canary) == (900, Arm())
+    tally.count()
+    tally.begin()
+    assert [window.requests for window in tally.baked.earlier] == [900, 180]
+
+
+@pytest.mark.parametrize("wrong", [EnvironmentFault("no counts"), ValueError("a bug")])
+def test_a_meter_that_fails_at_first_leaves_nothing_to_compare_with_and_ends_nothing(wrong):
+    good = list(counted(3))
+
+    def once():
+        if len(good) == 3:
+            good.append(good[-1])
+            raise wrong
+        return good.pop(0)
+
+    tally = Tally(read=once)
+    tally.begin()
+    assert (tally.baked.earlier, tally.baked.gaps) == ((), 0)
+
+
+def test_a_rollout_that_goes_on_is_held_against_its_own_steps():
+    tally = Tally(read=read((1000, 0), (1900, 3)), baked=Baked(earlier=(GOOD,)))
+    tally.begin()
+    assert tally.baked.earlier == (GOOD,)
+
+
+def test_the_first_answers_of_a_canary_at_a_new_share_are_not_timed():
+    looks = [(0, 0), (0, 0), (20, 20), (40, 40), (60, 60), (80, 80), (80, 80), (110, 100)]
+    tally = Tally(read=read(*looks, *looks[1:]))
+    tally.begin()
+    timed = [tally.count().timed for _ in range(6)]
+    assert [sum(one.canary.requests for one in found) for found in timed] == [0, 0, 20, 40, 40, 60]
+    assert tally.baked.step.canary.requests == 100
+    tally.begin()
+    assert tally.baked.timed == ()
+
+
+def test_a_first_window_is_never_timed_however_much_is_in_it():
+    tally = Tally(read=read((0, 0), (0, 0), (9000, 9000), (9001, 9001)))
+    tally.begin()
+    assert tally.count().timed == ()
+    assert tally.count().timed[0].canary.requests == 1
+
+
+@pytest.mark.parametrize("looks", [40, 500])
+def test_parts_of_a_step_stay_few_and_halves_are_halves(looks):
+    tally = Tally(read=read(*((90 * n, 10 * n) for n in range(looks + 2))))
+    tally.begin()
+    for _ in range(looks):
+        baked = tally.count()
+    assert len(baked.timed) <= 32
+    assert sum(one.canary.requests for one in baked.timed) == 10 * looks - 30
+    first, second = look(baked.step, timed=baked.timed).halves
+    assert abs(first.canary.requests - second.canary.requests) <= 10 * looks / 8
+
+
+def test_the_reason_why_there_are_no_counts_is_told():
+    def fails():
+        raise EnvironmentFault("Prometheus does not answer", where="metrics.prometheus")
+
+    tally = Tally(read=fails)
+    tally.begin()
+    assert RATES.judge(tally.baked, 5, SIGHT, plan()).reason.endswith(
+        "1 (Prometheus does not answer)"
+    )
+    for _ in range(3):
+        tally.count()
+    found = RATES.judge(tally.baked, 5, SIGHT, plan())
+    assert found.code == "meter_failing"
+    assert found.reason == "4 looks in a row brought no counts: Prometheus does not answer"
+    tally.read = counted(1).__next__
+    assert tally.count().why == ""
+
+
 def counted(looks, epoch="1"):
     for number in range(1, looks + 1):
         stable, canary = Arm(requests=9500 * number), Arm(requests=500 * number)
@@ -414,20 +674,20 @@ def counted(looks, epoch="1"):
 
 
 def test_looks_that_are_added_up_pass_in_the_end():
-    tally = Tally(read=counted(12).__next__)
+    tally = Tally(read=counted(13).__next__)
     tally.begin()
     verdicts = [RATES.judge(tally.count(), 5, SIGHT, plan()).verdict for _ in range(11)]
     assert verdicts[0] is UNDECIDED
     assert verdicts[-1] is PASS
 
 
-@pytest.mark.parametrize("at", [1, 5, 10])
+@pytest.mark.parametrize("at", [2, 5, 10])
 def test_one_look_more_never_turns_a_reset_into_a_pass(at):
     before, after = list(counted(at)), list(counted(40, epoch="2"))
     tally = Tally(read=iter(before + after).__next__)
     tally.begin()
-    judged = [RATES.judge(tally.count(), 5, SIGHT, plan()) for _ in range(at + 38)]
-    assert all(found.verdict is not PASS for found in judged[at - 1 :])
+    judged = [RATES.judge(tally.count(), 5, SIGHT, plan()) for _ in range(at + 37)]
+    assert all(found.verdict is not PASS for found in judged[at - 2 :])
     assert judged[-1].code == "counter_reset"
 
 

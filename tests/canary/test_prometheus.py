@@ -117,6 +117,27 @@ def test_counts_are_read_for_both_sides():
     assert found.stable.latency == {bucket(0.1): 900, bucket(0.5): 90, bucket(2.5): 10}
 
 
+def test_refusals_are_counted_where_they_are_asked_for_and_nowhere_else():
+    answers = healthy() | {
+        "refused:web-stable": vector(series("7")),
+        "refused:web-canary": vector(series("90")),
+    }
+    found = read(answers, refused="refused:{side}")
+    assert (found.stable.refused, found.canary.refused) == (7, 90)
+    assert read(healthy()).canary.refused == 0
+
+
+def test_more_refusals_than_requests_that_were_no_errors_are_no_count():
+    answers = healthy() | {
+        "errors:web-canary": vector(series("20")),
+        "refused:web-stable": vector(series("0")),
+        "refused:web-canary": vector(series("81")),
+    }
+    with pytest.raises(EnvironmentFault, match="more refusals than requests") as caught:
+        read(answers, refused="refused:{side}")
+    assert caught.value.where == "metrics.prometheus.refused, canary side"
+
+
 def test_a_request_counts_as_slow_as_its_bucket_and_beyond_the_last_against_the_canary():
     found = read(healthy())
     assert found.canary.latency == {

@@ -79,9 +79,16 @@ def test_everything_is_written_down_before_and_after(scene):
 def test_every_step_is_counted_by_itself_beside_the_ones_before(scene):
     scene.start()
     of = dict(scene.said)
-    assert of[5].earlier == ()
-    assert of[100].earlier == (of[5].step, of[25].step)
+    (alone,) = of[5].earlier
+    assert of[100].earlier == (alone, of[5].step, of[25].step)
     assert all(baked.step.requests > 0 for baked in of.values())
+
+
+def test_what_the_stable_side_answers_before_users_meet_the_canary_is_counted(scene):
+    scene.plan = replace(PLAN, steps=(0, 100))
+    scene.start()
+    (alone,) = dict(scene.said)[100].earlier
+    assert (alone.stable.requests > 0, alone.canary.requests) == (True, 0)
 
 
 def test_who_takes_a_rollout_over_knows_what_users_met_before(scene):

@@ -370,7 +370,7 @@ def test_requests_without_any_answer_are_errors(made, started):
     put(made, "Invocation4XXErrors", "model-gates-canary", [1, 1], 10)
     put(made, "InvocationModelErrors", "model-gates-canary", [1] * 8, 10)
     arm = started.counters().canary
-    assert (arm.requests, arm.errors) == (12, 6)
+    assert (arm.requests, arm.errors, arm.refused) == (12, 6, 2)
 
 
 def test_no_traffic_is_no_request(made, started):

@@ -41,7 +41,7 @@ from gates.report import Model
 SIDE = "{side}"
 _MOST_BYTES = 4 * 1024**2
 # What is a part is asked for before its whole: between two questions, counters only grow.
-_QUERIES = ("latency", "errors", "requests", "started")
+_QUERIES = ("latency", "errors", "refused", "requests", "started")
 _REFUSED = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
 _BEYOND = {Side.STABLE: 1.0, Side.CANARY: 2.0}
 
@@ -83,6 +83,10 @@ class Prometheus(Model):
         '`sum(http_requests_total{service="{side}"})`.'
     )
     errors: Query = Field(description="PromQL: those answered with a 5xx, or not at all.")
+    refused: Query | None = Field(
+        default=None,
+        description="PromQL: those answered with a 4xx; without it none are known, nor judged.",
+    )
     latency: Query | None = Field(
         default=None,
         description="PromQL: a classic histogram in seconds, by `le`: "
@@ -161,12 +165,20 @@ def _arm(found: Mapping[str, tuple[Sample, ...]], side: Side) -> Arm:
     with _blamed("requests", side):
         requests = count(only(found["requests"]))
     with _blamed("errors", side):
-        errors = count(only(found["errors"]))
-        if errors > requests:
-            raise Doubtful("there are more errors than requests", "Do both count the same?")
+        errors = _part(found["errors"], "errors", requests)
+    with _blamed("refused", side):
+        most = requests - errors
+        refused = _part(found["refused"], "refusals", most) if "refused" in found else 0
     with _blamed("latency", side):
         latency = _latency(found["latency"], _BEYOND[side]) if "latency" in found else {}
-    return Arm(requests=requests, errors=errors, latency=latency)
+    return Arm(requests=requests, errors=errors, refused=refused, latency=latency)
+
+
+def _part(samples: tuple[Sample, ...], of: str, most: int) -> int:
+    found = count(only(samples))
+    if found > most:
+        raise Doubtful(f"there are more {of} than requests", "Do both count the same?")
+    return found
 
 
 def _beginnings(found: Mapping[str, tuple[Sample, ...]]) -> list[tuple[list[tuple[str, str]], str]]:

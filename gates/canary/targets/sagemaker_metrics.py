@@ -80,6 +80,7 @@ class Meter:
         return Arm(
             requests=round(answered) + unanswered,
             errors=round(bad) + unanswered,
+            refused=round(refused),
             latency={number: count for number, count in counts.items() if count},
         )
 

@@ -1,7 +1,7 @@
 """The server in the tests' images: answers like the model file beside it says. Standard library only.
 
 The model file is JSON: `name`, `weights`, `bias`, and how it is broken: `errors` (of 1000 requests,
-spread evenly), `delay` (seconds a request), `crash_at_start`, `crash_after` (seconds of life),
+spread evenly; `status` instead of 500), `delay` (seconds a request), `crash_at_start`, `crash_after` (seconds of life),
 `asleep` (it never listens).
 """
 
@@ -37,7 +37,7 @@ class Handler(BaseHTTPRequestHandler):
             broken = (ASKED[0] * MODEL.get("errors", 0)) % 1000 < MODEL.get("errors", 0)
         time.sleep(MODEL.get("delay", 0))
         if broken:
-            self.answer(500, {"error": "broken on purpose"})
+            self.answer(MODEL.get("status", 500), {"error": "broken on purpose"})
         else:
             self.answer(200, predicted(row))
 
