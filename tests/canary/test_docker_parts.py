@@ -18,7 +18,7 @@ from gates.canary.targets.docker import ContainerOptions, Docker, split
 from gates.canary.targets.docker_artifact import digest
 from gates.canary.targets.docker_crew import Names, crew
 from gates.canary.targets.docker_engine import Container, Engine, _moment
-from gates.canary.targets.docker_health import answers, health
+from gates.canary.targets.docker_health import Asked, answers, health
 from gates.canary.targets.docker_run import _environment, _host, fingerprint, matches
 from gates.canary.targets.registry import TARGETS
 from gates.errors import EnvironmentFault, InputError, Refused
@@ -58,6 +58,66 @@ def test_a_container_is_ready_only_if_it_runs_and_answers(container, answers, ex
     state, reason = health(container, now=NOW, answers=answers, patience=10)
     assert state is expected
     assert bool(reason) == (expected in (Health.STARTING, Health.FAILING))
+
+
+def test_one_late_answer_is_no_failure_of_what_had_its_time_to_start():
+    old = one("a", started=NOW - timedelta(hours=1))
+    seen = health(old, now=NOW, answers=False, patience=10, sure=False)
+    assert seen == (Health.STARTING, "it did not answer once")
+    for gone in (one("a", "exited"), one("a", "restarting"), one("a", health="unhealthy")):
+        assert health(gone, now=NOW, answers=False, patience=10, sure=False)[0] is Health.FAILING
+
+
+class Answering:
+    """A container that answers as it is told, at so many seconds; `asked` counts."""
+
+    def __init__(self):
+        self.time, self.asked, self.next = 0.0, 0, []
+
+    def __call__(self):
+        self.asked += 1
+        return self.next.pop(0)
+
+
+@pytest.fixture
+def asking():
+    told = Answering()
+    return told, Asked(clock=lambda: told.time)
+
+
+def look(asking, at, *answers, whom="a"):
+    """Return whether it answers, whether that is sure, and what it was not asked for."""
+    told, asked = asking
+    told.time, told.next = at, list(answers)
+    return asked.ask(whom, told), asked.in_vain, told.next
+
+
+def test_the_first_miss_is_asked_again_and_what_answers_then_is_well(asking):
+    assert look(asking, 0, True) == (True, False, [])
+    assert look(asking, 1, False, True) == (True, False, [])
+    assert look(asking, 9, False, True) == (True, False, [])
+
+
+def test_three_misses_in_a_row_over_two_seconds_are_sure(asking):
+    assert look(asking, 0, False, False) == (False, False, [])
+    assert look(asking, 0.5, False, True) == (False, False, [True]), "at most one more a look"
+    assert look(asking, 1.9, False) == (False, False, [])
+    assert look(asking, 2.0, False) == (False, True, [])
+    assert look(asking, 3.0, True) == (True, False, [])
+    assert look(asking, 9.0, False, False) == (False, False, [])
+
+
+def test_two_misses_are_not_sure_however_long_they_lie_apart(asking):
+    look(asking, 0, False, False)
+    told, asked = asking
+    told.time = 100
+    assert not asked.in_vain
+
+
+def test_another_container_has_missed_nothing_yet(asking):
+    look(asking, 0, False, False)
+    look(asking, 5, False)
+    assert look(asking, 6, False, False, whom="b") == (False, False, [])
 
 
 def test_why_a_container_ended_is_said_in_our_words():

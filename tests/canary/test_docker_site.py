@@ -1,5 +1,6 @@
 """One Docker host, with an engine, a proxy, images and users that are real."""
 
+import contextlib
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ import pytest
 
 from gates.artifacts.manifest import digest_of
 from gates.canary.counters import between
+from gates.canary.haproxy_socket import order
 from gates.canary.sight import Health
 from gates.demo.image import tar
 from gates.errors import ConfigError, EnvironmentFault, InputError, Refused
@@ -177,6 +179,48 @@ def test_what_never_answers_is_starting_at_first_and_failing_then(make_bench):
     assert bench.site.look().stable.health is Health.STARTING
     sight = bench.wait(lambda seen: seen.stable.health is Health.FAILING, "it had its time")
     assert sight.stable.reason == "it runs, and does not answer"
+
+
+def test_one_late_answer_aborts_nothing_and_many_do(make_bench):
+    """HAProxy does not check in that time: it is our own question that is answered late."""
+    bench = make_bench(health={"path": "/health", "start": 0.1, "timeout": 0.3})
+    bench.serve("good")
+    bench.canary("good-v2", share=25)
+    order(bench.socket, f"disable health {bench.layout.backend}/canary", 2)
+    with _frozen(bench, "canary"):
+        late = bench.site.look().canary
+        assert (late.health, late.reason) == (Health.STARTING, "it did not answer once")
+    assert bench.site.look().canary.health is Health.READY
+    with _frozen(bench, "canary"):
+        began = time.monotonic()
+        sight = bench.wait(lambda seen: seen.canary.health is Health.FAILING, "it is down", 10)
+        assert time.monotonic() - began >= 2
+        assert sight.canary.reason == "it runs, and does not answer"
+        assert sight.stable.health is Health.READY
+
+
+def test_what_haproxy_says_is_down_too_fails_at_once(make_bench):
+    bench = make_bench(health={"path": "/health", "start": 0.1, "timeout": 0.3})
+    bench.serve("good")
+    bench.canary("good-v2", share=25)
+    with _frozen(bench, "canary"):
+        wait_until(lambda: not bench.site._router.lanes().canary.up, "HAProxy has seen it")
+        assert bench.options.site(bench.name).look().canary.health is Health.FAILING
+
+
+@contextlib.contextmanager
+def _frozen(bench, role):
+    """Have a container's process stand still, as on a machine that is too busy."""
+    one = next(one for one in bench.docker.containers() if role in one["Names"][0])
+    top = bench.docker.top(one["Id"])
+    pids = [int(row[top["Titles"].index("PID")]) for row in top["Processes"]]
+    try:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
 
 
 def _asleep(bench):
@@ -444,8 +488,6 @@ def test_what_a_person_is_told_to_type_works(bench):
     *_, command = bench.site.by_hand()
     orders = command.split("'")[1]
     for one in orders.split("; "):
-        from gates.canary.haproxy_socket import order
-
         order(bench.socket, one, 2)
     assert bench.site.look().whole
 

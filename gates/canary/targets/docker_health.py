@@ -4,23 +4,59 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from gates.canary.sight import Health
 from gates.canary.targets.docker_engine import Container
 
 _ENDED = ("exited", "dead", "removing")
 _LINE = 4096
+# One late answer is no more than that; so many in a row, over so long (s), are not by chance.
+_MISSES: Final = 3
+_OVER: Final = 2.0
+
+
+@dataclass(kw_only=True)
+class Asked:
+    """What came of asking one side, look after look."""
+
+    clock: Callable[[], float] = time.monotonic
+    _whom: str = field(default="", init=False)
+    _misses: int = field(default=0, init=False)
+    _since: float = field(default=0.0, init=False)
+
+    @property
+    def in_vain(self) -> bool:
+        """Return whether it has gone without an answer too often for that to be chance."""
+        return self._misses >= _MISSES and self.clock() - self._since >= _OVER
+
+    def ask(self, whom: str, once: Callable[[], bool]) -> bool:
+        """Return whether the container `whom` answers; the first miss is asked a second time."""
+        if whom != self._whom:
+            self._whom, self._misses = whom, 0
+        return self._heard(once) or (self._misses == 1 and self._heard(once))
+
+    def _heard(self, once: Callable[[], bool]) -> bool:
+        began = self.clock()
+        if once():
+            self._misses = 0
+            return True
+        self._since = self._since if self._misses else began
+        self._misses += 1
+        return False
 
 
 def health(
-    one: Container | None, *, now: datetime, answers: bool, patience: float
+    one: Container | None, *, now: datetime, answers: bool, patience: float, sure: bool = True
 ) -> tuple[Health, str]:
     """Return a side's health and what is behind it, in words that quote nothing of the model's.
 
-    `answers` tells whether the container answered just now, `patience` for how many seconds after
-    its start that need not be so.
+    `answers` tells whether the container answered just now, `sure` whether that it did not is more
+    than one late answer, and `patience` for how many seconds after its start it need not answer.
     """
     if one is None:
         return Health.ABSENT, ""
@@ -38,6 +74,8 @@ def health(
         return Health.READY, ""
     if one.started is None or (now - one.started).total_seconds() < patience:
         return Health.STARTING, "it does not answer yet"
+    if not sure:
+        return Health.STARTING, "it did not answer once"
     return Health.FAILING, "it runs, and does not answer"
 
 

@@ -21,7 +21,7 @@ from gates.canary.targets.docker import Docker, split
 from gates.canary.targets.docker_crew import Crew, Names, Role, crew
 from gates.canary.targets.docker_engine import Container, Engine
 from gates.canary.targets.docker_guard import GuardHouse
-from gates.canary.targets.docker_health import answers, health
+from gates.canary.targets.docker_health import Asked, answers, health
 from gates.errors import EnvironmentFault, InputError
 
 
@@ -184,6 +184,10 @@ class DockerSite:
     def _engine(self) -> Engine:
         return Engine(address=self.options.engine)
 
+    @cached_property
+    def _asked(self) -> dict[Side, Asked]:
+        return {side: Asked() for side in Side}
+
     @property
     def _router(self) -> Router:
         router = self.options.router
@@ -272,10 +276,21 @@ class DockerSite:
 
     def _seen(self, one: Container | None, side: Side, lanes: Lanes, now: datetime) -> Seen:
         lane = lanes.stable if side is Side.STABLE else lanes.canary
-        own = one is not None and one.status == "running" and self._answers(side)
+        asked = self._asked[side]
+        own = (
+            one is not None
+            and one.status == "running"
+            and asked.ask(one.id, lambda: self._answers(side))
+        )
         routed = lane.up or lane.admin is Admin.MAINT
-        patience = self.options.health.start
-        state, reason = health(one, now=now, answers=own and routed, patience=patience)
+        state, reason = health(
+            one,
+            now=now,
+            answers=own and routed,
+            patience=self.options.health.start,
+            # HAProxy takes a side down after two checks that failed.
+            sure=not routed or asked.in_vain,
+        )
         return Seen(
             digest=None if one is None or not one.running else one.image,
             health=state,
