@@ -26,6 +26,7 @@ MOST_WEIGHT: Final = 256
 _MAINT: Final = 0x01 | 0x02 | 0x20 | 0x40
 _DRAIN: Final = 0x08 | 0x10
 _STOPPED: Final = "0"
+_MISSED: Final = "2"
 _PASSED: Final = ("3", "4")
 _POLL: Final = 0.02
 
@@ -43,11 +44,13 @@ class Lane:
     """One server as HAProxy has it.
 
     `up` is what its checks say; in `maint`, where there are none, what the last of them said.
+    `missed` tells that the last one failed, and was not yet the one too many.
     """
 
     weight: int
     admin: Admin
     up: bool
+    missed: bool = False
 
     @property
     def open(self) -> bool:
@@ -167,8 +170,13 @@ class Router:
         """Have a server open to traffic; raises EnvironmentFault if its checks fail."""
         if lane.admin is not Admin.READY:
             self._open(server, side)
-        elif not lane.up:
+        elif not lane.up or not (lane.missed or self._stays_up(server)):
             raise self._down(side)
+
+    def _stays_up(self, server: str) -> bool:
+        """Return whether a server is up that counts as up: opened just now, it was not checked."""
+        self._wait(lambda: self._checked(server) is not None)
+        return self._checked(server) is not False
 
     def _open(self, server: str, side: Side) -> None:
         """Take a server out of `maint`, and wait for a check: until then, it counts as up."""
@@ -237,7 +245,7 @@ def _lane(row: dict[str, str]) -> Lane:
         ) from error
     admin = Admin.MAINT if bits & _MAINT else Admin.DRAIN if bits & _DRAIN else Admin.READY
     up = result in _PASSED if admin is Admin.MAINT else not stopped
-    return Lane(weight=weight, admin=admin, up=up)
+    return Lane(weight=weight, admin=admin, up=up, missed=up and result == _MISSED)
 
 
 def _seen(lane: Lane, share: float) -> Seen:

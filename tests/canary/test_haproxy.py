@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -293,6 +294,39 @@ def test_stable_in_maintenance_is_opened_only_after_a_check_of_its_own(valve):
         valve.router.ensure_out()
     answers = valve.users.load(40)
     assert (answers.of("canary"), answers.bad) == (40, 0)
+
+
+@needs_haproxy
+def test_the_canary_stays_open_while_what_was_opened_beside_it_is_not_checked_yet(make_valve):
+    """What leaves maintenance counts as up until its first check, be there nobody at all."""
+    valve = make_valve(check_every=1.5)
+    valve.serve("stable")
+    valve.serve("canary")
+    valve.router.ensure_share(100)
+    valve.router.set_aside()
+    valve.kill("stable")
+    valve.router.bring_back()
+    with pytest.raises(EnvironmentFault, match="checks of the stable side fail"):
+        valve.router.ensure_out()
+    answers = valve.users.load(20)
+    assert (answers.of("canary"), answers.bad) == (20, 0)
+
+
+@needs_haproxy
+def test_a_stable_side_that_missed_one_check_is_no_reason_to_wait(make_valve):
+    valve = make_valve(check_every=5.0)
+    valve.serve("canary")
+    valve.serve("stable")
+    valve.router.ensure_share(25)
+    valve.servers["stable"].send_signal(signal.SIGSTOP)
+    try:
+        wait_until(lambda: valve.router.lanes().stable.missed, "it missed one check", 15)
+    finally:
+        valve.servers["stable"].send_signal(signal.SIGCONT)
+    began = time.monotonic()
+    valve.router.ensure_out()
+    assert time.monotonic() - began < 2
+    assert valve.router.lanes().share(Side.STABLE) == 1.0
 
 
 @needs_haproxy
