@@ -13,16 +13,18 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from itertools import product
+from operator import add
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gates.canary.analysis import Analysis
-from gates.canary.counters import RATIO
-from gates.canary.look import risk, spent
-from gates.stats.quantile_ratio import Arms, Ask, longer
+from gates.canary.counters import RATIO, Arm, Window
+from gates.canary.latency import Latency
+from gates.canary.look import risk
 from gates.stats.rate_rise import FOCUS, Strata, fitted
 from gates.stats.sequential import above, concentration, normal_bound, unit
 
@@ -37,7 +39,7 @@ SEED = 20261126
 LOOKS, EACH, LEAST = 20, 50, 100
 SHARES, RATES = (0.05, 0.25, 0.5), (0.001, 0.01, 0.05)
 OPTIONS = Analysis()
-LIMIT, ALPHA = 0.005, OPTIONS.alpha
+LIMIT, REFUSALS, ALPHA = 0.005, 0.02, OPTIONS.alpha
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,11 +70,16 @@ class Traffic:
         )
 
 
-def sequential(strata: Strata, alpha: float = risk(ALPHA, 0).whole, least: int = LEAST) -> Hits:
+def sequential(
+    strata: Strata,
+    alpha: float = risk(ALPHA, 0).whole,
+    least: int = LEAST,
+    limit: float = LIMIT,
+) -> Hits:
     """Return at which looks ours would abort: the rise lies beyond the limit."""
     bound = normal_bound(strata.time / unit(FOCUS, alpha=alpha), alpha=alpha)
     enough = strata.size.sum(axis=-1) >= least
-    return np.asarray((fitted(strata).root(LIMIT) > bound) & enough)
+    return np.asarray((fitted(strata).root(limit) > bound) & enough)
 
 
 def newcombe(strata: Strata, alpha: float = 0.01) -> Hits:
@@ -151,25 +158,36 @@ def ramp(rollouts: int, rates: tuple[float, ...], rise: float = 0.0) -> dict[str
 
 
 def slower(rollouts: int, share: float, factor: float) -> dict[str, float | None]:
-    """Return aborts of a canary whose latencies, log-normal, are so many times as long."""
+    """Return aborts of a canary whose latencies, log-normal, are so many times as long.
+
+    The first look's answers are left out, as those of a canary that is still cold are.
+    """
     rng = np.random.default_rng((SEED, 7, round(share * 1000), round(factor * 10)))
-    base = round(EACH * (1.0 - share) / share)
-    ask = Ask(quantile=0.95, alpha=spent(ALPHA, 0), focus=400.0)
-    step = math.ceil(math.log(1.3) / math.log(RATIO))
+    base, limit = round(EACH * (1.0 - share) / share), Latency()
+    ask = limit.ask(ALPHA, 0)
     hits = np.zeros((rollouts, LOOKS), dtype=bool)
     for rollout in range(rollouts):
-        rows = np.zeros((2, 600))
-        for look in range(LOOKS):
-            for arm, (size, times) in enumerate(((EACH, factor), (base, 1.0))):
-                drawn = 0.02 * times * np.exp(0.5 * rng.normal(size=size))
-                buckets = np.ceil(np.log(drawn / 1e-4) / math.log(RATIO)).astype(int)
-                rows[arm] += np.bincount(buckets, minlength=600)[:600]
-            if (look + 1) * EACH >= LEAST:
-                found = Arms(first=0, new=rows[0], base=rows[1])
-                hits[rollout, look] = longer(found, step, ask) >= ask.wanted
-                if hits[rollout, look]:
-                    break
+        timed = []
+        for look in range(1, LOOKS):
+            timed.append(Window(canary=_timed(rng, EACH, factor), stable=_timed(rng, base, 1.0)))
+            middle = (len(timed) + 1) // 2
+            halves = (_sum(timed[:middle]), _sum(timed[middle:]))
+            hits[rollout, look] = all(limit.beyond(half, ask) for half in halves)
+            if hits[rollout, look]:
+                break
     return aborted(hits)
+
+
+def _timed(rng: np.random.Generator, size: int, times: float) -> Arm:
+    drawn = 0.02 * times * np.exp(0.5 * rng.normal(size=size))
+    numbers = np.ceil(np.log(drawn / 1e-4) / math.log(RATIO)).astype(int)
+    buckets, counts = np.unique(numbers, return_counts=True)
+    latency = dict(zip(buckets.tolist(), counts.tolist(), strict=True))
+    return Arm(requests=size, latency=latency)
+
+
+def _sum(windows: list[Window]) -> Window:
+    return reduce(add, windows, Window())
 
 
 def main() -> None:
@@ -189,6 +207,10 @@ def main() -> None:
         traffic = Traffic(stable=rate, canary=rate + LIMIT, share=share, looks=200, each=20)
         hits = sequential(traffic.drawn(max(1, rollouts // 4), 3), least=20)
         _say("at the limit, 200 looks", {"stable": rate, "share": share}, aborted(hits, 20))
+    for share, rate, rise in product(SHARES, (0.01, 0.1, 0.3), (0.0, REFUSALS, 0.1)):
+        traffic = Traffic(stable=rate, canary=rate + rise, share=share)
+        hits = sequential(traffic.drawn(rollouts, 4), limit=REFUSALS)
+        _say("refusals", {"stable": rate, "rise": rise, "share": share}, aborted(hits))
     for rates, rise in product(((0.01, 0.01, 0.01), (0.01, 0.03, 0.06)), (0.0, LIMIT)):
         found = ramp(max(1, rollouts // 4), rates, rise)
         _say("ramp", {"rates": rates, "rise": rise}, found)

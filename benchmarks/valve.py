@@ -1,4 +1,4 @@
-"""What a rollout does to users: `python -m benchmarks.valve [--aborts 50] [--kills 20]`.
+"""What a rollout does to users: `python -m benchmarks.valve [--aborts 50] [--same 15]`, and more.
 
 A real HAProxy with the configuration that `model-gates canary haproxy-config` prints, two small
 servers, and users in a process of their own, who ask at most so often. Everything is on loopback.
@@ -171,17 +171,38 @@ def kill(rounds: int, *, idempotent: bool) -> dict[str, object]:
     }
 
 
+def same(rollouts: int, *, slower: float = 0.0) -> dict[str, object]:
+    """Judge latencies of canaries that are what the stable side is, or so many seconds slower."""
+    from benchmarks.valve_same import rollout, summed
+
+    looks, said = [], []
+    for _ in range(rollouts):
+        with valve() as one:
+            for side, more in (("stable", 0.0), ("canary", slower)):
+                one.serve(side, delay=more)
+            with asking(one.proxy.port, "--connections=16", "--pause=0.02"):
+                found, told = rollout(one)
+        looks.append(found)
+        said.append(told)
+    return summed(looks, said)
+
+
 def main() -> None:
     """Print a JSON line for each measurement."""
     from benchmarks.valve_command import by_command
     from benchmarks.valve_cost import cost
 
     options = _options()
-    _say("abort", lambda: abort(options.aborts))
-    for idempotent in (True, False):
+    if options.aborts:
+        _say("abort", lambda: abort(options.aborts))
+    for idempotent in (True, False) if options.kills else ():
         name = "kill" if idempotent else "kill, not idempotent"
         _say(name, lambda known=idempotent: kill(options.kills, idempotent=known))
-    _say("cost", lambda: cost(options.turns))
+    if options.turns:
+        _say("cost", lambda: cost(options.turns))
+    for slower in (0.0, 0.03) if options.same else ():
+        name = f"slower by {slower * 1000:g} ms" if slower else "the same on both sides"
+        _say(name, lambda known=slower: same(options.same, slower=known))
     if options.commands:
         _say("abort by command", lambda: by_command(options.commands))
 
@@ -220,6 +241,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--aborts", type=int, default=50, help="aborts under load")
     parser.add_argument("--kills", type=int, default=20, help="canaries that are killed")
     parser.add_argument("--turns", type=int, default=40, help="turns of the counting rules")
+    parser.add_argument("--same", type=int, default=15, help="rollouts of what serves already")
     parser.add_argument(
         "--commands", type=int, default=0, help="aborts by command: needs a Docker engine, and root"
     )
