@@ -7,7 +7,8 @@ from gates.baselines.local import Store
 from gates.config import ModelConfig
 from gates.decide import blocked
 from gates.errors import GatesError
-from gates.report import LedgerInfo, ModelReport, Verb, bounded
+from gates.fields import bounded
+from gates.report import LedgerInfo, ModelReport, Verb
 
 _WHO = "model-gates run"
 _FRACTION = (0.0, 1.0)

@@ -19,9 +19,10 @@ from gates.evidence import (
     other_data,
     other_question,
 )
+from gates.fields import bounded
 from gates.outputs import Truth, no_truth, output_columns, read_rows, read_truth
 from gates.record import Content, Record
-from gates.report import Task, bounded
+from gates.report import Task
 from gates.stats.metrics import Rows
 from gates.stats.sketch import ROWS_PER_BLOCK
 from gates.tables import Engine, Table

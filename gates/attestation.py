@@ -17,22 +17,8 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, StringConstraints, ValidationError
 
 from gates.errors import InputError, Refused
-from gates.report import (
-    MAX_TEXT,
-    BaselineInfo,
-    Check,
-    Count,
-    Digest,
-    Effect,
-    ErrorInfo,
-    Model,
-    ModelReport,
-    Name,
-    Report,
-    Text,
-    Verdict,
-    bounded,
-)
+from gates.fields import MAX_TEXT, Count, Digest, Model, Name, Text, bounded
+from gates.report import BaselineInfo, Check, Effect, ErrorInfo, ModelReport, Report, Verdict
 
 FILE = "evidence.json"
 MAX_BYTES = 8 * 1024 * 1024

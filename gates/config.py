@@ -34,9 +34,10 @@ from gates.builtin.registry import GATES
 from gates.complaints import Complaint, complaints, emptied, refuse
 from gates.errors import ConfigError
 from gates.evidence import Columns, Data, Policy
+from gates.fields import Model
 from gates.predictors.command import Command
 from gates.predictors.registry import Predictor
-from gates.report import Correction, Decide, Mode, Model, OnInconclusive, Task
+from gates.report import Correction, Decide, Mode, OnInconclusive, Task
 
 CONFIG_NAME = "model-gates.yml"
 Gate = DataSchema | Performance | Fairness | Drift | Artifact

@@ -12,6 +12,7 @@ from statistics import NormalDist
 
 from gates import __version__
 from gates.errors import GatesError
+from gates.fields import significant
 from gates.report import (
     Check,
     Decide,
@@ -29,7 +30,6 @@ from gates.report import (
     ToolInfo,
     Verb,
     Verdict,
-    significant,
     worst,
 )
 from gates.undecided import roughly, rows_to_convince, wanted

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from gates.report import bounded
+from gates.fields import bounded
 from gates.tables import Kind
 
 if TYPE_CHECKING:

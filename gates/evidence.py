@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field, StrictBool, StrictInt, StrictStr
 
-from gates.report import Correction, Decide, Mode, Model, OnInconclusive, Task, bounded
+from gates.fields import Model, bounded
+from gates.report import Correction, Decide, Mode, OnInconclusive, Task
 from gates.stats.catalogue import METRICS_VERSION
 
 if TYPE_CHECKING:

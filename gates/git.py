@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from gates.errors import EnvironmentFault
+from gates.fields import bounded
 from gates.process import Finished, run
-from gates.report import bounded
 
 _PATIENCE = 10.0
 _BLOB_PATIENCE = 300.0

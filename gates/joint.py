@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from gates.builtin.checks import measure_pair
-from gates.report import Family, GateResult, Verb, significant
+from gates.fields import significant
+from gates.report import Family, GateResult, Verb
 
 if TYPE_CHECKING:
     from gates.builtin.stored import Compared

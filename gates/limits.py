@@ -8,7 +8,8 @@ from typing import Annotated
 
 from pydantic import Field, Strict
 
-from gates.report import Decide, Mode, Model, OnInconclusive, Verb, bounded
+from gates.fields import Model, bounded
+from gates.report import Decide, Mode, OnInconclusive, Verb
 from gates.stats.catalogue import METRICS, Better
 from gates.yaml_source import suggestion
 

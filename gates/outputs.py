@@ -13,7 +13,8 @@ import numpy as np
 
 from gates.errors import InputError
 from gates.evidence import Columns, Data, Source, label_text
-from gates.report import Task, bounded
+from gates.fields import bounded
+from gates.report import Task
 from gates.stats.metrics import Rows
 from gates.tables import Kind, Table
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from gates.report import (
+from gates.fields import bounded
+from gates.picture import (
     MAX_FLIPS,
     MAX_HISTORY,
     MAX_IDS,
@@ -19,9 +20,8 @@ from gates.report import (
     Flips,
     HistoryPoint,
     Portrait,
-    Task,
-    bounded,
 )
+from gates.report import Task
 
 if TYPE_CHECKING:
     import numpy as np

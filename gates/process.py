@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from gates.errors import EnvironmentFault
-from gates.report import bounded
+from gates.fields import bounded
 
 MAX_OUTPUT = 1024 * 1024
 

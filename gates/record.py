@@ -13,7 +13,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from gates.report import Count, Digest, Model, Name, Number, Place, Task
+from gates.fields import Count, Digest, Model, Name, Number, Place
+from gates.report import Task
 
 # What the id is called in every stored file of predictions.
 ID = "id"

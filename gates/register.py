@@ -19,6 +19,7 @@ from gates.builtin.stored import Compared
 from gates.config import Config, Gate
 from gates.digest import sha256
 from gates.evidence import Evidence, Source, label_text
+from gates.fields import bounded
 from gates.record import (
     ID,
     Content,
@@ -29,7 +30,7 @@ from gates.record import (
     Registration,
     Sketched,
 )
-from gates.report import Task, bounded
+from gates.report import Task
 from gates.runner import question
 from gates.stats.catalogue import METRICS, METRICS_VERSION, Needs, metrics_for
 from gates.stats.sketch import (

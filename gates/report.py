@@ -6,29 +6,29 @@ classes and nothing more. Importing this module loads nothing heavier than pydan
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from gates.errors import EXIT_BLOCKED, EXIT_BUG, EXIT_OK, GatesError
+from gates.fields import (
+    MAX_TEXT,
+    Count,
+    Digest,
+    Model,
+    Name,
+    Number,
+    Place,
+    Text,
+    bounded,
+    run_page,
+)
+from gates.picture import GroupRate, Portrait
 
 SCHEMA_VERSION: Literal[1] = 1
 MAX_BYTES = 8 * 1024 * 1024
-MAX_NAME = 200
-MAX_TEXT = 2000
-MAX_FLIPS = 200
-MAX_IDS = 20
-MAX_POINTS = 201
-MAX_HISTORY = 50
-_RUN_PAGE = re.compile(
-    r"https?://[a-z0-9](?:[a-z0-9.-]{0,250}[a-z0-9])?(?::[0-9]{1,5})?"
-    r"/[\w-]{1,100}/(?!\.{1,2}/)[\w.-]{1,100}/actions/runs/[0-9]{1,20}",
-    re.ASCII,
-)
 
 
 class Verdict(StrEnum):
@@ -131,47 +131,6 @@ class Family(StrEnum):
     INTERSECTIONS = "intersections"
 
 
-def significant(value: float) -> float:
-    """Round to 12 significant digits, so that thread counts cannot change the bytes."""
-    return float(f"{value:.12g}") + 0.0
-
-
-def bounded(text: object, limit: int = MAX_NAME) -> str:
-    """Return a name cut to `limit` characters, safe to put in a report.
-
-    What was cut ends in an ellipsis and a hash, so that names that begin alike stay apart.
-    """
-    # Half a surrogate pair, from a path that is not UTF-8, could not be written to any report.
-    string = str(text).encode(errors="replace").decode()
-    if len(string) <= limit:
-        return string
-    digest = hashlib.sha256(string.encode()).hexdigest()[:8]
-    return f"{string[: limit - 9]}…{digest}"
-
-
-def run_page(url: str | None) -> str | None:
-    """Return an address if it is plainly that of a run of GitHub Actions, else None.
-
-    No character of it ends a link of Markdown or HTML. Whose server it is, it cannot know.
-    """
-    return url if url and _RUN_PAGE.fullmatch(url) else None
-
-
-Number = Annotated[float, Field(allow_inf_nan=False), AfterValidator(significant)]
-Count = Annotated[int, Field(ge=0)]
-Name = Annotated[str, StringConstraints(max_length=MAX_NAME)]
-Text = Annotated[str, StringConstraints(max_length=MAX_TEXT)]
-# What stands behind the `@` of a rule id.
-Place = Annotated[str, StringConstraints(max_length=400)]
-Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
-
-
-class Model(BaseModel):
-    """The settings every part of the report shares: frozen, and strangers are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
 class ErrorInfo(Model):
     """Why a run or a gate could not reach a verdict."""
 
@@ -244,90 +203,6 @@ class Check(Model):
     def bound(self) -> float:
         """Return the number of the limit."""
         return next(iter(self.limit.values()))
-
-
-class GroupRate(Model):
-    """One metric of one group, for the reader; too small a group has its numbers withheld.
-
-    `interval` is the candidate's own, at the confidence of the run.
-    """
-
-    sensitive: tuple[Name, ...]
-    group: dict[Name, Name]
-    metric: Name
-    n: Count | None
-    baseline: Number | None = None
-    candidate: Number | None = None
-    interval: tuple[Number, Number] | None = None
-    note: Text | None = None
-
-
-class Flip(Model):
-    """How many rows of a set two models answer differently; `slice` is None for all rows.
-
-    `fixed` were wrong under the baseline and are right now, `broken` the other way round; both are
-    None for regression, where an answer is not right or wrong.
-    """
-
-    slice: dict[Name, Name] | None = None
-    rows: Count
-    changed: Count
-    fixed: Count | None = None
-    broken: Count | None = None
-
-
-class Flips(Model):
-    """Which predictions changed; `broken_ids` only if the configuration declares ids public."""
-
-    overall: Flip
-    slices: Annotated[tuple[Flip, ...], Field(max_length=MAX_FLIPS)] = ()
-    broken_ids: Annotated[tuple[Name, ...], Field(max_length=MAX_IDS)] = ()
-
-
-class CalibrationBin(Model):
-    """Rows of neighbouring scores: their mean score, and how many were positive, with interval."""
-
-    score: Number
-    observed: Number
-    interval: tuple[Number, Number]
-    n: Count
-
-
-class Curves(Model):
-    """What one model's outputs look like, for who would rather look than read.
-
-    `roc` holds (false positive rate, true positive rate), `precision_recall` (recall, precision).
-    `histogram` counts scores (binary) or errors (regression) between neighbouring `edges`;
-    `confusion` counts rows by label (outer) and prediction, in the order of `classes`.
-    """
-
-    roc: Annotated[tuple[tuple[Number, Number], ...], Field(max_length=MAX_POINTS)] = ()
-    precision_recall: Annotated[
-        tuple[tuple[Number, Number], ...], Field(max_length=MAX_POINTS)
-    ] = ()
-    calibration: Annotated[tuple[CalibrationBin, ...], Field(max_length=MAX_POINTS)] = ()
-    edges: Annotated[tuple[Number, ...], Field(max_length=MAX_POINTS)] = ()
-    histogram: Annotated[tuple[Count, ...], Field(max_length=MAX_POINTS)] = ()
-    classes: Annotated[tuple[Name, ...], Field(max_length=MAX_POINTS)] = ()
-    confusion: Annotated[tuple[tuple[Count, ...], ...], Field(max_length=MAX_POINTS)] = ()
-
-
-class HistoryPoint(Model):
-    """One registered version: when, on which data, and the value of each metric."""
-
-    version: Count
-    registered_at: Name
-    data: Digest
-    metrics: dict[Name, Number]
-
-
-class Portrait(Model):
-    """What a reader may look at beside the checks; no verdict rests on it."""
-
-    flips: Flips | None = None
-    candidate: Curves | None = None
-    baseline: Curves | None = None
-    history: Annotated[tuple[HistoryPoint, ...], Field(max_length=MAX_HISTORY)] = ()
 
 
 class GateResult(Model):

@@ -19,7 +19,9 @@ from gates.config import Config, Gate, ModelConfig
 from gates.decide import blocked, crashed, settle, verdict_of
 from gates.errors import EXIT_BUG, GatesError
 from gates.evidence import Comparison, Evidence, Source
+from gates.fields import bounded
 from gates.joint import jointly
+from gates.picture import Portrait
 from gates.portrait import label_rate, label_rate_before, portrait
 from gates.references import Found, find, references
 from gates.report import (
@@ -31,12 +33,10 @@ from gates.report import (
     GateResult,
     ModelReport,
     PolicyInfo,
-    Portrait,
     Report,
     RunInfo,
     ToolInfo,
     Verdict,
-    bounded,
     worst,
 )
 from gates.tables import Engine

@@ -10,7 +10,8 @@ import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from gates.report import Check, Verb, significant
+from gates.fields import significant
+from gates.report import Check, Verb
 from gates.stats.catalogue import DISTANCES, disparity, possible
 
 _POWER = 0.8

@@ -17,7 +17,8 @@ from pydantic import BeforeValidator, Field, StrictStr
 
 from gates import yaml_source
 from gates.complaints import Complaint, complaints, emptied, refuse
-from gates.report import Check, Digest, Effect, GateResult, Model, ModelReport, Verdict, bounded
+from gates.fields import Digest, Model, bounded
+from gates.report import Check, Effect, GateResult, ModelReport, Verdict
 
 WAIVERS_NAME = "model-gates.waivers.yml"
 MOST_DAYS = 90

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from gates.errors import ConfigError
-from gates.report import bounded
+from gates.fields import bounded
 
 MAX_LENGTH = 1000
 MAX_DEPTH = 20

@@ -1,18 +1,15 @@
 """Strings that somebody could put into a column, a group, a model or a path."""
 
+from gates.picture import Flip, Flips, GroupRate, Portrait
 from gates.report import (
     BaselineInfo,
     CandidateInfo,
     CiInfo,
     Effect,
     ErrorInfo,
-    Flip,
-    Flips,
     GateResult,
     GitInfo,
-    GroupRate,
     PolicyInfo,
-    Portrait,
     RunInfo,
     Verdict,
 )

@@ -5,26 +5,20 @@ from typing import Any
 
 from gates.decide import blocked, crashed, settle, verdict_of
 from gates.errors import GatesError, InputError
+from gates.picture import CalibrationBin, Curves, Flip, Flips, GroupRate, HistoryPoint, Portrait
 from gates.report import (
     BaselineInfo,
-    CalibrationBin,
     CandidateInfo,
     Check,
     CiInfo,
-    Curves,
     DataInfo,
     Effect,
     ErrorInfo,
     Family,
-    Flip,
-    Flips,
     GateResult,
     GitInfo,
-    GroupRate,
-    HistoryPoint,
     ModelReport,
     PolicyInfo,
-    Portrait,
     Report,
     RunInfo,
     ToolInfo,

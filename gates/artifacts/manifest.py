@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from gates.errors import GatesError, InputError, Refused
-from gates.report import bounded
+from gates.fields import bounded
 
 MAX_FILES = 10_000
 _CHUNK = 1 << 20

@@ -14,7 +14,7 @@ from gates.artifacts.budget import Budget, Cut, Stream
 from gates.artifacts.dtypes import Global
 from gates.artifacts.opcodes import Broken, Unproven
 from gates.errors import Refused
-from gates.report import bounded
+from gates.fields import bounded
 
 _MOST_DEEP = 60
 _LONGEST = 4096

@@ -16,7 +16,7 @@ from gates.artifacts.machine import Machine
 from gates.artifacts.opcodes import Argument, Broken, Unproven, next_opcode
 from gates.artifacts.steps import step
 from gates.errors import Refused
-from gates.report import bounded
+from gates.fields import bounded
 
 _MOST_PADDING = 16
 _MOST_NAMES = 20

@@ -13,7 +13,7 @@ from gates.artifacts.json_text import parsed
 from gates.artifacts.opcodes import Unproven
 from gates.artifacts.zips import Archive
 from gates.errors import Refused
-from gates.report import bounded
+from gates.fields import bounded
 
 SCHEMA: Final = "schema.json"
 # What rebuilds a value from its parts. Not among them: what looks a method up on an object that was

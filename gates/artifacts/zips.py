@@ -13,7 +13,7 @@ from typing import IO, Final
 
 from gates.artifacts.budget import MIB, Budget
 from gates.errors import Refused
-from gates.report import bounded
+from gates.fields import bounded
 
 MAGIC: Final = b"PK\x03\x04"
 _LOCAL = struct.Struct("<4s5H3L2H")

@@ -19,7 +19,8 @@ from pydantic import Field, ValidationError
 
 from gates.atomic import write_atomic
 from gates.baselines.files import LEDGER, as_json, damaged, disk, parse_json
-from gates.report import Digest, Model, Name, Verdict
+from gates.fields import Digest, Model, Name
+from gates.report import Verdict
 
 _SPREAD = 0.5
 

@@ -50,8 +50,8 @@ from gates.baselines.files import (
 )
 from gates.baselines.ledger import Answer, Ledger
 from gates.errors import ConfigError, EnvironmentFault, InputError, Refused
+from gates.fields import Model, bounded
 from gates.record import Content, Record, Registration
-from gates.report import Model, bounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

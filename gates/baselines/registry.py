@@ -9,7 +9,7 @@ from pydantic import Field, StrictStr
 
 from gates.baselines import local
 from gates.errors import ConfigError
-from gates.report import Model, bounded
+from gates.fields import Model, bounded
 
 FOLDER = "a folder"
 STORES: dict[str, type[local.Store]] = {

@@ -14,19 +14,9 @@ from gates.builtin.declared import Declared
 from gates.builtin.samples import Asked
 from gates.builtin.scanners import Scanner, opinion
 from gates.errors import InputError, Refused
+from gates.fields import Model, bounded
 from gates.limits import Limit, Positive, Problem
-from gates.report import (
-    Check,
-    Decide,
-    Family,
-    GateResult,
-    Mode,
-    Model,
-    OnInconclusive,
-    Task,
-    Verb,
-    bounded,
-)
+from gates.report import Check, Decide, Family, GateResult, Mode, OnInconclusive, Task, Verb
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,8 +11,9 @@ from gates.builtin.stored import Stored
 from gates.builtin.stored import stored as stored_baseline
 from gates.decide import threshold
 from gates.errors import InputError
+from gates.fields import significant
 from gates.limits import Policies
-from gates.report import Check, Family, Verb, significant
+from gates.report import Check, Family, Verb
 from gates.stats.catalogue import METRICS, Needs
 
 if TYPE_CHECKING:

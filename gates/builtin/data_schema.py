@@ -23,19 +23,9 @@ from gates.expectations.rules import (
     together,
 )
 from gates.expectations.suite import read_suite
+from gates.fields import Model, bounded
 from gates.limits import Limit, Problem
-from gates.report import (
-    Check,
-    Decide,
-    Family,
-    GateResult,
-    Mode,
-    Model,
-    OnInconclusive,
-    Task,
-    Verb,
-    bounded,
-)
+from gates.report import Check, Decide, Family, GateResult, Mode, OnInconclusive, Task, Verb
 
 if TYPE_CHECKING:
     from pathlib import Path

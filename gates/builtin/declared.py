@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gates.report import Decide, Family, Mode, OnInconclusive, Verb, bounded
+from gates.fields import bounded
+from gates.report import Decide, Family, Mode, OnInconclusive, Verb
 
 if TYPE_CHECKING:
     from gates.evidence import Policy

@@ -14,6 +14,7 @@ from gates.builtin.parted import Parted, group_rates
 from gates.builtin.parts import few_clusters
 from gates.builtin.samples import Asked
 from gates.builtin.stored import Compared
+from gates.fields import MAX_TEXT, bounded
 from gates.limits import (
     Bounds,
     Limit,
@@ -26,7 +27,8 @@ from gates.limits import (
     limits_at,
     unknown_metric,
 )
-from gates.report import MAX_TEXT, Check, Family, GateResult, GroupRate, Task, Verb, bounded
+from gates.picture import GroupRate
+from gates.report import Check, Family, GateResult, Task, Verb
 from gates.stats.catalogue import (
     METRICS,
     NAMED_DISPARITIES,

@@ -12,7 +12,9 @@ from gates.builtin.checks import Numbers, Pair, measure_part, no_baseline, pair_
 from gates.builtin.parts import Part
 from gates.builtin.stored import Blocked, blocked
 from gates.errors import GatesError
-from gates.report import Family, GroupRate, Verb, bounded
+from gates.fields import bounded
+from gates.picture import GroupRate
+from gates.report import Family, Verb
 
 if TYPE_CHECKING:
     import numpy as np

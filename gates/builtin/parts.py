@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from gates.report import Task, bounded
+from gates.fields import bounded
+from gates.report import Task
 
 if TYPE_CHECKING:
     import numpy as np

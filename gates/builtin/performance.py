@@ -15,6 +15,7 @@ from gates.builtin.parts import Part, few_clusters, in_threads, prepare
 from gates.builtin.samples import Asked
 from gates.builtin.stored import Compared
 from gates.errors import ConfigError, GatesError
+from gates.fields import Model, bounded
 from gates.limits import (
     Bounds,
     Limit,
@@ -26,7 +27,7 @@ from gates.limits import (
     limits_at,
     unknown_metric,
 )
-from gates.report import Check, Family, GateResult, Model, Task, Verb, bounded
+from gates.report import Check, Family, GateResult, Task, Verb
 from gates.stats.catalogue import METRICS, metrics_for, span, verbs
 from gates.where import parse
 

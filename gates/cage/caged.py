@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gates.errors import EnvironmentFault
+from gates.fields import bounded
 from gates.process import Start, cannot_start, finish, passed_on
-from gates.report import bounded
 
 # Isolated: nothing in the folder it starts in, or in the user's own, is imported for it. Ours come
 # last, so that the standard library is what it says.

@@ -34,7 +34,8 @@ from gates.canary.standing import (
     unmeasured,
     unwell,
 )
-from gates.report import Mode, Model
+from gates.fields import Model
+from gates.report import Mode
 
 if TYPE_CHECKING:
     from gates.canary.bake import Baked

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gates.errors import EnvironmentFault
-from gates.report import bounded
+from gates.fields import bounded
 
 # A call that does not answer within these (seconds) is given up; three are made at most.
 _CONNECT, _READ, _CALLS = 5, 15, 3

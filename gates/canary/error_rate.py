@@ -12,7 +12,8 @@ from pydantic import Field, Strict, model_validator
 
 from gates.canary.judgement import Finding
 from gates.canary.look import Look, Risk, figures, rate, risk
-from gates.report import Mode, Model, Verdict
+from gates.fields import Model
+from gates.report import Mode, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -12,7 +12,7 @@ from gates.canary.chain import Record
 from gates.canary.plan import Plan
 from gates.canary.site import Lease, Store
 from gates.errors import EnvironmentFault
-from gates.report import bounded
+from gates.fields import bounded
 
 _TRIES = 5
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from gates.report import MAX_TEXT, Mode, Verdict, bounded
+from gates.fields import MAX_TEXT, bounded
+from gates.report import Mode, Verdict
 
 # None stands for an end that is not known: an interval may be open.
 Ends = tuple[float | None, float | None]

@@ -43,7 +43,7 @@ from gates.canary.targets.kubernetes_lease import (
     token_of,
 )
 from gates.errors import EnvironmentFault, InputError
-from gates.report import bounded
+from gates.fields import bounded
 
 # A ConfigMap takes 1 MiB, its metadata not counted; what is beyond is refused before it is sent.
 MAX_JOURNAL: Final = 1024 * 1024 - 64 * 1024

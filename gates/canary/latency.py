@@ -23,7 +23,8 @@ from pydantic import Field, Strict
 from gates.canary.counters import RATIO, bucket, upper
 from gates.canary.judgement import Ends, Finding
 from gates.canary.look import Look, figures, spent
-from gates.report import Mode, Model, Verdict
+from gates.fields import Model
+from gates.report import Mode, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

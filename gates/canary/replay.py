@@ -20,7 +20,8 @@ from gates.canary.headers import Headers, filled
 from gates.canary.judgement import Finding, Judgement, together
 from gates.canary.replay_paths import ValuePath, per_row
 from gates.canary.sight import Endpoints
-from gates.report import Model, Verdict
+from gates.fields import Model
+from gates.report import Verdict
 
 if TYPE_CHECKING:
     from gates.report import Report

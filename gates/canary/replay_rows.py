@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gates.errors import ConfigError, InputError
-from gates.report import bounded
+from gates.fields import bounded
 from gates.tables import Budget, Engine, Kind, Table
 
 if TYPE_CHECKING:

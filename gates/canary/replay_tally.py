@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gates.canary.replay_answers import Heard, Keys, Told, kind
 from gates.canary.replay_sending import Exchanged, Reply
-from gates.report import bounded
+from gates.fields import bounded
 
 if TYPE_CHECKING:
     from gates.canary.replay import Replay

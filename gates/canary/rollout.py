@@ -21,7 +21,8 @@ from gates.canary.sight import Health, Sight
 from gates.canary.standing import BLAMELESS
 from gates.canary.state import Phase, State, fold
 from gates.errors import EXIT_BLOCKED, EXIT_OK, EnvironmentFault, GatesError
-from gates.report import MAX_TEXT, Verdict, bounded
+from gates.fields import MAX_TEXT, bounded
+from gates.report import Verdict
 
 _TICK: Final = 1.0
 # Looks in a row that may fail before a person is asked.

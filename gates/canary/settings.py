@@ -30,7 +30,7 @@ from gates.canary.targets.registry import TARGETS
 from gates.complaints import complaints, emptied, refuse
 from gates.config import ModelName, whole
 from gates.errors import ConfigError
-from gates.report import Model
+from gates.fields import Model
 
 FILE = "model-gates.canary.yml"
 

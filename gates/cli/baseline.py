@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gates.errors import ConfigError, Refused
-from gates.report import bounded
+from gates.fields import bounded
 from gates.yaml_source import suggestion
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from gates.errors import ConfigError, GatesError
-from gates.report import bounded
+from gates.fields import bounded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -175,7 +175,8 @@ def _applying(model: ModelConfig) -> ModelConfig:
 
 def _unanchored(options: Any) -> Any:
     """Return a gate's options without the limits on a change from an anchor."""
-    from gates.report import Model, Verb
+    from gates.fields import Model
+    from gates.report import Verb
 
     if isinstance(options, dict):
         found = {key: _unanchored(one) for key, one in options.items()}

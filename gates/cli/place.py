@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,11 +12,12 @@ if TYPE_CHECKING:
     from gates.report import RunInfo
 
 
-def run_info(environ: dict[str, str], config: Path) -> RunInfo:
+def run_info(environ: Mapping[str, str], config: Path) -> RunInfo:
     """Return when, where and on which commit this runs."""
+    from gates.fields import bounded
     from gates.git import head
     from gates.github.context import ci_info, git_info, in_actions
-    from gates.report import GitInfo, RunInfo, bounded
+    from gates.report import GitInfo, RunInfo
 
     return RunInfo(
         started=datetime.now(UTC).isoformat(timespec="seconds"),

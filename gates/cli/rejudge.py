@@ -119,8 +119,9 @@ def _inside(config: Path, flag: str = "--config") -> PurePosixPath:
 
 
 def _run_info(environ: Mapping[str, str], asked: Untrusted, run: FinishedRun, base: str) -> RunInfo:
+    from gates.fields import bounded
     from gates.github.context import ci_info
-    from gates.report import GitInfo, RunInfo, bounded
+    from gates.report import GitInfo, RunInfo
 
     return RunInfo(
         started=bounded(run.started or datetime.now(UTC).isoformat(timespec="seconds")),

@@ -21,9 +21,10 @@ def touched_since(
     the merge does, though the base may have the same by now: GitHub lists it, and a job that judges
     the report anew will want it (gates.policy.about).
     """
+    from gates.fields import bounded
     from gates.git import changed_since
     from gates.github.context import proposal
-    from gates.report import Selection, bounded
+    from gates.report import Selection
     from gates.touched import touched
 
     if commit is None:

@@ -13,7 +13,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from gates.expectations.conditions import columns_of
-from gates.report import MAX_NAME, Mode, bounded
+from gates.fields import MAX_NAME, bounded
+from gates.report import Mode
 
 if TYPE_CHECKING:
     from gates.record import ColumnProfile

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from gates.errors import ConfigError, EnvironmentFault
 from gates.expectations.conditions import renamed
 from gates.expectations.expectation import DTYPES, Expectation, instant
-from gates.report import bounded
+from gates.fields import bounded
 from gates.yaml_source import suggestion
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from gates.expectations.expectation import (
     rest,
     types,
 )
+from gates.fields import Model, bounded
 from gates.limits import Finite, Problem
-from gates.report import Model, bounded
 
 _ORDERED = NUMERIC | {ColumnType.DATETIME}
 _TEXT = frozenset({ColumnType.TEXT})

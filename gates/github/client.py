@@ -22,10 +22,10 @@ from urllib3.exceptions import HTTPError
 
 from gates import __version__
 from gates.errors import EnvironmentFault
+from gates.fields import bounded
 from gates.github.backoff import TRIES, Clock, broken_wait, quota_wait, throttled
 from gates.github.paging import next_page, same_host
 from gates.github.service import AGAIN, GITHUB, Service
-from gates.report import bounded
 
 BUDGET_SECONDS = 200.0  # twice the minute that GitHub asks for, the second time doubled
 MAX_ANSWER = 32 * 1024 * 1024

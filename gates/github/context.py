@@ -15,7 +15,8 @@ from typing import Any
 
 from gates.attestation import MAX_PLACE, Origin
 from gates.errors import EnvironmentFault, Refused
-from gates.report import CiInfo, GitInfo, bounded, run_page
+from gates.fields import bounded, run_page
+from gates.report import CiInfo, GitInfo
 
 PUBLIC_API = "https://api.github.com"
 _MAX_EVENT = 32 * 1024 * 1024  # a payload has at most 25 MB

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from gates.report import bounded
+from gates.fields import bounded
 from gates.yaml_source import KeyPath, key_path
 
 MOST = 100

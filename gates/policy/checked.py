@@ -10,8 +10,9 @@ from gates.builtin.declared import Declared, place_of
 from gates.config import ModelConfig
 from gates.errors import Refused
 from gates.evidence import Policy
+from gates.fields import bounded, significant
 from gates.policy.claims import METHODS, contradiction, contradicts_p, own_p
-from gates.report import Check, Correction, Family, bounded, significant
+from gates.report import Check, Correction, Family
 
 NOT_COMPARED = "No baseline is registered: nothing was compared."
 NO_COLUMN = "Its column is not in the table, and the rules let it be."

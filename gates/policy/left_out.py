@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from gates.policy.rules import Rules
-from gates.report import ErrorInfo, Report, RunInfo, Selection, bounded
+from gates.fields import bounded
+from gates.report import ErrorInfo, Report, RunInfo, Selection
 
 _ALL = "Run every gate of the base commit's configuration on the pull request."
 _SOME = "Judge every model that the pull request is about (`--changed-since` does)."

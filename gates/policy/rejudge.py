@@ -23,6 +23,8 @@ from gates import __version__
 from gates.config import Gate, ModelConfig
 from gates.decide import blocked, settle, unchanged, verdict_of
 from gates.errors import ConfigError, Refused
+from gates.fields import bounded
+from gates.picture import Flips, GroupRate, Portrait
 from gates.policy.changes import few
 from gates.policy.checked import Held, checked
 from gates.policy.left_out import missing, missing_model, selection_of
@@ -31,16 +33,12 @@ from gates.report import (
     BaselineInfo,
     CandidateInfo,
     ErrorInfo,
-    Flips,
     GateResult,
-    GroupRate,
     ModelReport,
-    Portrait,
     Report,
     RunInfo,
     ToolInfo,
     Verdict,
-    bounded,
     worst,
 )
 from gates.waivers import applied

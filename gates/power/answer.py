@@ -8,19 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from gates.report import (
-    Check,
-    Count,
-    Decide,
-    Family,
-    Model,
-    Name,
-    Number,
-    Task,
-    Text,
-    ToolInfo,
-    Verb,
-)
+from gates.fields import Count, Model, Name, Number, Text
+from gates.report import Check, Decide, Family, Task, ToolInfo, Verb
 
 SCHEMA_VERSION: Literal[1] = 1
 

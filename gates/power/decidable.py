@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gates.decide import threshold
+from gates.fields import bounded, significant
 from gates.power.answer import Basis, CheckPower, Standing
-from gates.report import Check, Decide, Verb, bounded, significant
+from gates.report import Check, Decide, Verb
 from gates.stats.catalogue import DISTANCES, disparity, possible
 from gates.stats.power import (
     ASSUMED,

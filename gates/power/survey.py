@@ -14,13 +14,14 @@ from gates.baselines.local import Store
 from gates.config import Config, Gate, ModelConfig
 from gates.errors import GatesError, InputError
 from gates.evidence import Comparison, Evidence, Source
+from gates.fields import bounded
 from gates.power.advice import advice
 from gates.power.answer import Basis, CheckPower, ModelPower, PowerReport
 from gates.power.decidable import Asked, decidable
 from gates.power.expected import METHOD, filled
 from gates.record import ID
 from gates.references import Found, find, references
-from gates.report import Check, Decide, Family, ToolInfo, bounded
+from gates.report import Check, Decide, Family, ToolInfo
 from gates.runner import question, store
 from gates.tables import Engine
 

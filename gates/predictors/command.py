@@ -24,8 +24,8 @@ from pydantic import (
 from gates.cage.caged import Cage, Ended, Limits, caged
 from gates.errors import EnvironmentFault, InputError
 from gates.evidence import ArtifactPath, Columns, Source
+from gates.fields import Model, bounded
 from gates.predictors.files import Threshold
-from gates.report import Model, bounded
 
 _WHERE = "candidate.command"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

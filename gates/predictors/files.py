@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, Strict, StrictStr
 
 from gates.evidence import ArtifactPath, Columns, Source
-from gates.report import Model
+from gates.fields import Model
 
 Threshold = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 

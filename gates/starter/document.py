@@ -15,7 +15,8 @@ from gates.assemble import Question, assemble
 from gates.config import validate
 from gates.errors import ConfigError
 from gates.evidence import Columns, Evidence, Policy, Source
-from gates.report import Task, significant
+from gates.fields import significant
+from gates.report import Task
 from gates.starter.guess import MOST_CATEGORIES, Meaning, Seen, guess, look
 from gates.starter.limits import fairness, performance
 from gates.starter.yaml_text import entry, flow, is_key, remark, scalar, shown

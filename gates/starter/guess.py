@@ -15,7 +15,8 @@ import numpy as np
 
 from gates.errors import InputError
 from gates.evidence import Columns, Data, label_text
-from gates.report import Task, bounded
+from gates.fields import bounded
+from gates.report import Task
 from gates.starter.yaml_text import is_key, shown
 from gates.tables import Engine, Kind, Table
 

@@ -6,7 +6,7 @@ import re
 import textwrap
 from collections.abc import Mapping
 
-from gates.report import bounded
+from gates.fields import bounded
 from gates.yaml_source import PLAIN
 
 _PLAIN_TEXT = re.compile(r"[A-Za-z_][\w./-]*( [\w./-]+)*", re.ASCII)

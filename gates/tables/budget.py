@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gates.errors import InputError
-from gates.report import bounded
+from gates.fields import bounded
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ import difflib
 import unicodedata
 from typing import TYPE_CHECKING
 
-from gates.report import bounded
+from gates.fields import bounded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

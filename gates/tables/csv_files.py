@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from gates.errors import InputError
-from gates.report import bounded
+from gates.fields import bounded
 from gates.tables.text_kinds import ANY, RawText
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from gates.errors import EnvironmentFault, InputError
-from gates.report import bounded
+from gates.fields import bounded
 from gates.tables.budget import long_cell, over_memory
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from gates.errors import InputError
-from gates.report import bounded
+from gates.fields import bounded
 from gates.tables import pairing, slices
 from gates.tables.budget import Budget
 from gates.tables.canonical import Column, Kind, content_digest, is_wide

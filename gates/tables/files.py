@@ -17,7 +17,7 @@ import duckdb
 import pyarrow as pa
 
 from gates.errors import EnvironmentFault, InputError
-from gates.report import bounded
+from gates.fields import bounded
 from gates.tables.budget import long_cell, over_memory, too_many_rows
 from gates.tables.canonical import Column, column_of, normalised
 from gates.tables.csv_files import csv_error, header, read_csv

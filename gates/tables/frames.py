@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gates.errors import InputError
+from gates.fields import MAX_NAME, bounded
 from gates.record import ColumnProfile
-from gates.report import MAX_NAME, bounded
 from gates.tables.arrow_texts import block, hash_total, texts
 from gates.tables.budget import Budget, long_cell, over_memory, too_many_rows
 from gates.tables.canonical import Column, Kind, column_of

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from gates.errors import InputError
-from gates.report import bounded
+from gates.fields import bounded
 from gates.tables.budget import too_many_rows
 from gates.tables.canonical import Kind
 from gates.tables.text_kinds import RawText

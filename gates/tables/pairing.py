@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gates.errors import InputError
-from gates.report import bounded
+from gates.fields import bounded
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from gates.fields import MAX_NAME
 from gates.record import ColumnProfile
-from gates.report import MAX_NAME
 from gates.tables.canonical import Column, Kind, text_of
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import narwhals as nw
 
 from gates.errors import InputError
-from gates.report import bounded
+from gates.fields import bounded
 from gates.tables.canonical import Column, Kind
 from gates.where import AllOf, AnyOf, Compare, Member, Missing, Name, Node, Not, Where
 

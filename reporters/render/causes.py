@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gates.report import Check, Curves, Flip, GateResult, GroupRate, ModelReport, Verb, Verdict
+from gates.picture import Curves, Flip, GroupRate
+from gates.report import Check, GateResult, ModelReport, Verb, Verdict
 from reporters.render import figures, words
 from reporters.render.escape import Name, Said
 from reporters.render.words import Tone

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gates.report import Flip, ModelReport
+from gates.picture import Flip
+from gates.report import ModelReport
 from reporters.render import figures, words
 from reporters.render.escape import Name, Said
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gates.report import GateResult, GroupRate
+from gates.picture import GroupRate
+from gates.report import GateResult
 from reporters.render import figures, words
 from reporters.render.escape import Name, Said
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from gates.report import Curves, DataInfo, Flip, Flips, GroupRate, HistoryPoint, Portrait
+from gates.picture import Curves, Flip, Flips, GroupRate, HistoryPoint, Portrait
+from gates.report import DataInfo
 from reporters.render.causes import causes
 from reporters.render.escape import plain
 from tests import reports

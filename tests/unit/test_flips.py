@@ -1,6 +1,6 @@
 """The table of changed predictions: who lost comes first."""
 
-from gates.report import Flip, Flips, Portrait
+from gates.picture import Flip, Flips, Portrait
 from reporters.render.escape import plain
 from reporters.render.flips import MOST_SLICES, flip_table
 from tests import reports

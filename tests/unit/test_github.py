@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from gates.attestation import Origin
 from gates.errors import EnvironmentFault, Refused
+from gates.fields import run_page
 from gates.github.commands import (
     command,
     escape_data,
@@ -28,7 +29,7 @@ from gates.github.context import (
     origin,
     proposal,
 )
-from gates.report import CiInfo, GitInfo, run_page
+from gates.report import CiInfo, GitInfo
 from tests.hostile import HOSTILE
 
 JOB = {

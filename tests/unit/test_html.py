@@ -15,17 +15,8 @@ from lxml import html as lxml_html
 
 from gates import decide
 from gates.errors import EnvironmentFault
-from gates.report import (
-    Curves,
-    DataInfo,
-    Flip,
-    Flips,
-    GroupRate,
-    HistoryPoint,
-    PolicyInfo,
-    Portrait,
-    RunInfo,
-)
+from gates.picture import Curves, Flip, Flips, GroupRate, HistoryPoint, Portrait
+from gates.report import DataInfo, PolicyInfo, RunInfo
 from reporters.render import markdown
 from reporters.render.html import charts, pictures, svg, tables
 from reporters.render.html.data import data

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 
 from gates.atomic import write_atomic
 from gates.errors import ConfigError, EnvironmentFault, GatesError, InputError, Refused
+from gates.fields import MAX_NAME, MAX_TEXT, bounded, significant
+from gates.picture import GroupRate
 from gates.report import (
-    MAX_NAME,
-    MAX_TEXT,
     BaselineInfo,
     CandidateInfo,
     Check,
@@ -27,7 +27,6 @@ from gates.report import (
     Family,
     GateResult,
     GitInfo,
-    GroupRate,
     Mode,
     ModelReport,
     OnInconclusive,
@@ -38,11 +37,9 @@ from gates.report import (
     ToolInfo,
     Verb,
     Verdict,
-    bounded,
     dump,
     json_schema,
     load,
-    significant,
     worst,
 )
 from tests import reports

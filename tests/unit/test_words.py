@@ -4,7 +4,8 @@ import pytest
 
 from gates.decide import crashed, settle
 from gates.errors import ConfigError, EnvironmentFault, GatesError, Refused
-from gates.report import Effect, ErrorInfo, GateResult, GroupRate
+from gates.picture import GroupRate
+from gates.report import Effect, ErrorInfo, GateResult
 from reporters.render import figures, words
 from reporters.render.escape import plain
 from reporters.render.groups import group_tables

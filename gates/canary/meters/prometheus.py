@@ -36,7 +36,7 @@ from gates.canary.headers import Headers, filled
 from gates.canary.meters.samples import Doubtful, Sample, count, only, vector
 from gates.canary.sight import Side
 from gates.errors import EnvironmentFault
-from gates.report import Model
+from gates.fields import Model
 
 SIDE = "{side}"
 _MOST_BYTES = 4 * 1024**2

@@ -31,7 +31,7 @@ from pydantic import (
 )
 
 from gates.canary.haproxy_config import Layout
-from gates.report import Model
+from gates.fields import Model
 
 if TYPE_CHECKING:
     from gates.canary.targets.docker_site import DockerSite

@@ -16,7 +16,7 @@ from typing import IO, Final
 
 from gates.artifacts.manifest import MAX_FILES, File, Manifest
 from gates.errors import InputError, Refused
-from gates.report import bounded
+from gates.fields import bounded
 
 MOST_BYTES: Final = 64 << 30
 _CHUNK: Final = 1 << 20

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from gates.errors import EnvironmentFault, InputError, Refused
-from gates.report import bounded
+from gates.fields import bounded
 
 LABEL: Final = "model-gates."
 _CONFLICT: Final = 409

@@ -31,7 +31,7 @@ from gates.canary.targets.kubernetes_kserve import KServe, Standard
 from gates.canary.targets.kubernetes_pair import Pair
 from gates.canary.targets.kubernetes_sides import Workload, pin
 from gates.errors import EnvironmentFault
-from gates.report import Model
+from gates.fields import Model
 
 # RFC 1123: as the API takes them, so that a wrong one is seen before anything is asked.
 Label = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]

@@ -38,7 +38,7 @@ from gates.canary.targets.kubernetes_sides import (
     served_by,
 )
 from gates.errors import EnvironmentFault, InputError
-from gates.report import Model, bounded
+from gates.fields import Model, bounded
 
 ROLLOUT: Final = Kind(group="apis/argoproj.io/v1alpha1", plural="rollouts", name="Rollout")
 _HASH: Final = "rollouts-pod-template-hash"

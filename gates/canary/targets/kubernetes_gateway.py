@@ -19,7 +19,7 @@ from gates.canary.targets.kubernetes_router import (
     sides,
 )
 from gates.errors import EnvironmentFault, GatesError, InputError
-from gates.report import Model, bounded
+from gates.fields import Model, bounded
 
 HTTP_ROUTE: Final = Kind(
     group="apis/gateway.networking.k8s.io/v1", plural="httproutes", name="HTTPRoute"

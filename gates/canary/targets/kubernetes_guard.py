@@ -19,7 +19,7 @@ from gates.canary.targets.kubernetes_cluster import (
 )
 from gates.canary.targets.kubernetes_sides import Running, pin, rolled_out, running
 from gates.errors import EnvironmentFault
-from gates.report import Model
+from gates.fields import Model
 
 _CONTAINER: Final = "guard"
 _FILE: Final = "model-gates.canary.yml"

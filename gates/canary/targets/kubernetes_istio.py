@@ -23,7 +23,7 @@ from gates.canary.targets.kubernetes_router import (
     sides,
 )
 from gates.errors import EnvironmentFault, GatesError, InputError
-from gates.report import Model, bounded
+from gates.fields import Model, bounded
 
 VIRTUAL_SERVICE: Final = Kind(
     group="apis/networking.istio.io/v1", plural="virtualservices", name="VirtualService"

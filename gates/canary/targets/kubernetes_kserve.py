@@ -29,7 +29,7 @@ from gates.canary.targets.kubernetes_sides import (
     seen,
 )
 from gates.errors import EnvironmentFault, InputError
-from gates.report import Model
+from gates.fields import Model
 
 INFERENCE_SERVICE: Final = Kind(
     group="apis/serving.kserve.io/v1beta1", plural="inferenceservices", name="InferenceService"

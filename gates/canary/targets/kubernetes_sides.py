@@ -21,7 +21,7 @@ from gates.canary.targets.kubernetes_cluster import (
     Object,
 )
 from gates.errors import EnvironmentFault, InputError
-from gates.report import bounded
+from gates.fields import bounded
 
 # What a kubelet says of a container that will not come up by waiting a moment longer.
 _STUCK: Final = frozenset(

@@ -16,7 +16,7 @@ from gates.canary.targets.sagemaker_endpoint import Endpoint, Pace
 from gates.canary.targets.sagemaker_guardrails import GuardrailsSite, Valve
 from gates.canary.targets.sagemaker_metrics import Meter
 from gates.canary.targets.sagemaker_variants import Sides, VariantsSite
-from gates.report import Model
+from gates.fields import Model
 
 # As SageMaker, S3 and CloudWatch have them; so that a wrong one is seen before anything is asked.
 Named = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$")]

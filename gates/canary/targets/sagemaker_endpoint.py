@@ -16,7 +16,7 @@ from gates.canary.aws import calling, code_of
 from gates.canary.faults import TakenBack
 from gates.canary.targets.sagemaker_config import Wanted, same_variants
 from gates.errors import EnvironmentFault, InputError
-from gates.report import bounded
+from gates.fields import bounded
 
 _BUSY: Final = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack"})
 READY: Final = "InService"

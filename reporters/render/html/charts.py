@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from gates.report import CalibrationBin, HistoryPoint
+from gates.picture import CalibrationBin, HistoryPoint
 from reporters.render.html.svg import Spec
 
 # The size of a whole chart in pixels, and the room that its axes have: given rather than measured,

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from gates.report import CalibrationBin, Curves, ModelReport, Task
+from gates.picture import CalibrationBin, Curves
+from gates.report import ModelReport, Task
 from reporters.render import figures, words
 from reporters.render.escape import Said, plain
 from reporters.render.html import charts

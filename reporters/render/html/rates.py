@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from gates.report import GateResult, GroupRate
+from gates.picture import GroupRate
+from gates.report import GateResult
 from reporters.render import figures, words
 from reporters.render.escape import Name, Said
 from reporters.render.groups import GroupTable, group_tables

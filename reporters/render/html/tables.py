@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gates.report import Check, Curves, Flip, ModelReport
+from gates.picture import Curves, Flip
+from gates.report import Check, ModelReport
 from reporters.render import figures, words
 from reporters.render.escape import Name, Said
 from reporters.render.rows import SHARES
