@@ -18,8 +18,8 @@ from gates.cli.github import doctor
 from gates.cli.judge import run
 from gates.cli.power import power
 from gates.cli.publish import Listing
+from gates.cli.report import report
 from gates.cli.setup import demo, extras, init, schema, validate
-from gates.cli.show import report
 from gates.cli.stop import Stop
 
 app = typer.Typer(
