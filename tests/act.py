@@ -16,12 +16,15 @@ _SECONDS = 600.0
 
 @dataclass(frozen=True)
 class Job:
-    """What act said about a job, what the job kept, what it had open and what it left running."""
+    """What act said about a job, what the job kept, what it had open and what it left running.
+
+    `listened` is None unless the job was watched.
+    """
 
     returncode: int
     lines: list
     kept: Path
-    listened: set
+    listened: set | None
     left: list
 
     def of(self, *step):
@@ -66,12 +69,13 @@ def pull_request(repository):
     return "pull_request", {"pull_request": refs}
 
 
-def run_act(program, repository, actions, *options, event=None, python=None):
+def run_act(program, repository, actions, *options, event=None, python=None, watched=False):
     """Run a repository's workflow on an event: its name and payload, of a pull request unless said.
 
     `actions` are the folders in which to find what the workflow uses, `options` more of act's own,
     `python` the folder of the Python that is there. What is kept with our stand-in for
-    upload-artifact is beside the repository, as is act's log.
+    upload-artifact is beside the repository, as is act's log. A job is `watched`, which costs time,
+    where somebody asks what it had open.
     """
     place = repository.parent
     kept, log = place / "kept", place / "act.log"
@@ -79,7 +83,7 @@ def run_act(program, repository, actions, *options, event=None, python=None):
     with log.open("wb") as output:
         given = (program, repository, actions, *options)
         act = start_act(*given, event=event, python=python, to=output)
-        listened = watch(act, str(place))
+        listened = watch(act, str(place)) if watched else wait(act)
     lines = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
     return Job(act.returncode, lines, kept, listened, started_by(str(place)))
 
@@ -106,6 +110,15 @@ def start_act(program, repository, actions, *options, to, event=None, python=Non
     return subprocess.Popen(
         command, cwd=repository, env=environment, stdout=to, start_new_session=True
     )
+
+
+def wait(process):
+    """Wait for a process, and end it if that takes too long."""
+    try:
+        process.wait(_SECONDS)
+    finally:
+        process.kill()
+        process.wait()
 
 
 def watch(process, mark):

@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -54,23 +53,22 @@ def ran(real, suite, prepared, tmp_path_factory):
     """Run the jobs; return by name what act said of each, and its GitHub."""
     act = real("act")
     actions = {SUITE: suite, SETUP_PYTHON: STUBS / "setup-python", KEEP: STUBS / "upload-artifact"}
-    with ExitStack() as stack, ThreadPoolExecutor(len(JOBS)) as pool:
 
-        def run(name):
-            chosen, wrong = JOBS[name]
-            folder = tmp_path_factory.mktemp(name) / "repository"
-            make_repository(folder, workflow(chosen), wrong)
-            github = stack.enter_context(FakeGitHub(pulls={17: head_of(folder)}).serve())
+    def run(name):
+        chosen, wrong = JOBS[name]
+        folder = tmp_path_factory.mktemp(name) / "repository"
+        make_repository(folder, workflow(chosen), wrong)
+        with FakeGitHub(pulls={17: head_of(folder)}).serve() as github:
             if name == "fork":
                 said = {"message": "Resource not accessible by integration"}
                 github.fail("POST", "/comments", 403, said, times=9)
             environ = {"GITHUB_API_URL": github.url, "GITHUB_REPOSITORY": "acme/credit"}
             given = [text for pair in environ.items() for text in ("--env", "=".join(pair))]
             given += ["--secret", f"GITHUB_TOKEN={TOKEN}"]
-            job = run_act(act, folder, actions, *given, python=prepared)
-            return job, github
+            return run_act(act, folder, actions, *given, python=prepared), github
 
-        yield dict(zip(JOBS, pool.map(run, JOBS), strict=True))
+    with ThreadPoolExecutor(len(JOBS)) as pool:
+        return dict(zip(JOBS, pool.map(run, JOBS), strict=True))
 
 
 def head_of(folder):

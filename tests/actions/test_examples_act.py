@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 
 import pytest
 import yaml
@@ -234,51 +234,46 @@ def commented(real, suite, prepared, ran, tmp_path_factory):
         SUITE: suite,
         TAKE: STUBS / "download-artifact",
     }
-    with ExitStack() as stack, ThreadPoolExecutor(3) as pool:
 
-        def run(name):
-            followed, edited, times = COMMENTS[name]
-            repository, given = ran[followed][0].kept.parent / "repository", None
-            head, base = (git(repository, "rev-parse", ref) for ref in ("HEAD", "HEAD~1"))
-            files = git(repository, "diff", "--name-only", base, head).splitlines()
-            pull = {"head": head, "state": "open", "from": "fork:candidate", "files": files}
-            github = stack.enter_context(
-                FakeGitHub(pulls={17: pull}, branches={"main": base}).serve()
-            )
+    def follow(followed, edited, attempt, github, head):
+        """Run the workflow after an attempt of the run that it follows."""
+        place = tmp_path_factory.mktemp("job")
+        given = place / "given/model-gates-report"
+        given.mkdir(parents=True)
+        kept = ran[followed][0].kept / "model-gates-report/report.json"
+        text = forged(kept) if edited else kept.read_text("utf-8")
+        (given / "report.json").write_text(text, "utf-8")
+        # Nothing is checked out: what is there has nothing but the workflow.
+        folder = place / "repository"
+        make_repository(folder, (EXAMPLES / COMMENT).read_text("utf-8"), 40)
+        run = {"id": 4242, "run_attempt": attempt, "event": "pull_request", "head_sha": head}
+        fork = {"head_branch": "candidate", "head_repository": {"owner": {"login": "fork"}}}
+        environ = {
+            "GITHUB_API_URL": github.url,
+            "GITHUB_REPOSITORY": "acme/credit",
+            "STUB_RUN": "4242",
+            "STUB_GIVEN": str(given.parent),
+        }
+        options = [text for pair in environ.items() for text in ("--env", "=".join(pair))]
+        options += ["--secret", f"GITHUB_TOKEN={TOKEN}"]
+        event = ("workflow_run", {"workflow_run": run | fork})
+        return run_act(act, folder, actions, *options, event=event, python=prepared)
+
+    def run(name):
+        followed, edited, times = COMMENTS[name]
+        repository = ran[followed][0].kept.parent / "repository"
+        head, base = (git(repository, "rev-parse", ref) for ref in ("HEAD", "HEAD~1"))
+        files = git(repository, "diff", "--name-only", base, head).splitlines()
+        pull = {"head": head, "state": "open", "from": "fork:candidate", "files": files}
+        with FakeGitHub(pulls={17: pull}, branches={"main": base}).serve() as github:
             for sha in (head, base):
                 config = git(repository, "show", f"{sha}:model-gates.yml")
                 github.files[sha, "model-gates.yml"] = f"{config}\n".encode()
-            jobs = []
-            for attempt in range(1, times + 1):
-                place = tmp_path_factory.mktemp("job")
-                given = place / "given/model-gates-report"
-                given.mkdir(parents=True)
-                kept = ran[followed][0].kept / "model-gates-report/report.json"
-                text = forged(kept) if edited else kept.read_text("utf-8")
-                (given / "report.json").write_text(text, "utf-8")
-                # Nothing is checked out: what is there has nothing but the workflow.
-                folder = place / "repository"
-                make_repository(folder, (EXAMPLES / COMMENT).read_text("utf-8"), 40)
-                run = {
-                    "id": 4242,
-                    "run_attempt": attempt,
-                    "event": "pull_request",
-                    "head_sha": head,
-                }
-                fork = {"head_branch": "candidate", "head_repository": {"owner": {"login": "fork"}}}
-                environ = {
-                    "GITHUB_API_URL": github.url,
-                    "GITHUB_REPOSITORY": "acme/credit",
-                    "STUB_RUN": "4242",
-                    "STUB_GIVEN": str(given.parent),
-                }
-                options = [text for pair in environ.items() for text in ("--env", "=".join(pair))]
-                options += ["--secret", f"GITHUB_TOKEN={TOKEN}"]
-                event = ("workflow_run", {"workflow_run": run | fork})
-                jobs.append(run_act(act, folder, actions, *options, event=event, python=prepared))
-            return jobs, github
+            attempts = range(1, times + 1)
+            return [follow(followed, edited, one, github, head) for one in attempts], github
 
-        yield dict(zip(COMMENTS, pool.map(run, COMMENTS), strict=True))
+    with ThreadPoolExecutor(3) as pool:
+        return dict(zip(COMMENTS, pool.map(run, COMMENTS), strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -291,20 +286,19 @@ def ran(real, suite, prepared, tmp_path_factory):
         KEEP: STUBS / "upload-artifact",
         TAKE: STUBS / "download-artifact",
     }
-    with ExitStack() as stack, ThreadPoolExecutor(3) as pool:
 
-        def run(name):
-            folder = tmp_path_factory.mktemp("job") / "repository"
-            event = prepare(folder, *JOBS[name])
-            head = {"head": git(folder, "rev-parse", "HEAD"), "state": "open"}
-            github = stack.enter_context(FakeGitHub(pulls={17: head}).serve())
+    def run(name):
+        folder = tmp_path_factory.mktemp("job") / "repository"
+        event = prepare(folder, *JOBS[name])
+        head = {"head": git(folder, "rev-parse", "HEAD"), "state": "open"}
+        with FakeGitHub(pulls={17: head}).serve() as github:
             environ = {"GITHUB_API_URL": github.url, "GITHUB_REPOSITORY": "acme/credit"}
             given = [text for pair in environ.items() for text in ("--env", "=".join(pair))]
             given += ["--secret", f"GITHUB_TOKEN={TOKEN}"]
-            job = run_act(act, folder, actions, *given, event=event, python=prepared)
-            return job, github
+            return run_act(act, folder, actions, *given, event=event, python=prepared), github
 
-        yield dict(zip(JOBS, pool.map(run, JOBS), strict=True))
+    with ThreadPoolExecutor(3) as pool:
+        return dict(zip(JOBS, pool.map(run, JOBS), strict=True))
 
 
 def report_of(job, name="model-gates-report"):

@@ -177,7 +177,7 @@ RIGHT, WRONG, NONE = "--hash=sha256:{}", "--hash=sha256:0{:.63}", ""
     ],
     ids=["another hash", "no hash", "it has to be built", "it does not start"],
 )
-def test_what_is_not_as_locked_is_refused(tmp_path, make, name, locked, because, message):
+def test_what_is_not_as_locked_is_refused(tmp_path, bare, make, name, locked, because, message):
     script, files = tmp_path / "checkout/actions/install.sh", tmp_path / "files"
     lock = script.parent / "requirements/core.txt"
     for folder in (files, lock.parent):
@@ -187,7 +187,7 @@ def test_what_is_not_as_locked_is_refused(tmp_path, make, name, locked, because,
     digest = hashlib.sha256((files / name).read_bytes()).hexdigest()
     lock.write_text(f"probe==1 {locked.format(digest)}\n", "utf-8")
     local = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": files, "RUNNER_TEMP": tmp_path / "temp"}
-    done = install("core", sys.executable, cwd=tmp_path, script=script, **local)
+    done = install("core", str(bare), cwd=tmp_path, script=script, **local)
     assert message in refusal(done)
     assert because in done.stderr
     assert list((tmp_path / "temp").rglob(".has-*")) == []
@@ -212,7 +212,7 @@ with zipfile.ZipFile(wheel) as true, zipfile.ZipFile(folder / "probe-1-py3-none-
 
 
 @pytest.mark.slow
-def test_a_wheel_that_lies_in_a_cache_is_not_believed(tmp_path):
+def test_a_wheel_that_lies_in_a_cache_is_not_believed(tmp_path, bare):
     """What pip built, it said, and kept for the next job: its hash is what its neighbour claims."""
     script, files, cache = (
         tmp_path / "checkout/actions/install.sh",
@@ -228,7 +228,7 @@ def test_a_wheel_that_lies_in_a_cache_is_not_believed(tmp_path):
     lock.write_text(f"probe==1 {RIGHT.format(digest)}\n", "utf-8")
     local = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": files, "PIP_CACHE_DIR": cache}
     job = {**local, "RUNNER_TEMP": tmp_path / "temp"}
-    install("core", sys.executable, cwd=tmp_path, script=script, **job)
+    install("core", str(bare), cwd=tmp_path, script=script, **job)
     (python,) = (tmp_path / "temp/model-gates").glob("*/bin/python")
 
     forge = [python, "-I", "-c", FORGE, cache, files / WHEEL, digest]
@@ -238,7 +238,7 @@ def test_a_wheel_that_lies_in_a_cache_is_not_believed(tmp_path):
     subprocess.run([*pip, "--requirement", lock], cwd=tmp_path, env=given, check=True)
     assert (tmp_path / "x/probe.py").read_text("utf-8") == "FORGED = True", "pip believes it"
 
-    install("core", sys.executable, cwd=tmp_path, script=script, **job)
+    install("core", str(bare), cwd=tmp_path, script=script, **job)
     (probe,) = python.parents[1].rglob("site-packages/probe.py")
     assert probe.read_text("utf-8") == ""
 

@@ -1,6 +1,7 @@
 """The quickstart workflow as a user would copy it, run for real by act: once green, once red.
 
-And one job that hands hostile text to every input of the action. All three jobs run at once.
+And one job that hands hostile text to every input of the action. All three jobs run at once, and the
+first installs all that is locked.
 """
 
 import csv
@@ -10,7 +11,10 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Lock
 
 import jsonschema
 import pytest
@@ -73,6 +77,9 @@ HOSTILE = {
     "python: a command": ({"python": "$(touch pwned)"}, "install", 4),
 }
 
+# Repositories are made by several threads, and the first of them registers.
+_ONE_AT_A_TIME = Lock()
+
 # The commands of a step of ours that the runner obeys; it ignores what looks like one after them.
 FENCED = {"stop-commands", "set-output", "summary"}
 
@@ -86,24 +93,39 @@ def write_predictions(path, wrong):
 
 def make_repository(folder, workflow, wrong):
     """Make what a user would have: a configuration, a registered baseline, and the workflow."""
+    with _ONE_AT_A_TIME:
+        files = _registered()
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
     (folder / ".github/workflows").mkdir(parents=True)
     (folder / ".github/workflows/gates.yml").write_text(workflow, "utf-8")
-    (folder / "model-gates.yml").write_text(CONFIG, "utf-8")
     (folder / "predict.sh").write_text(PREDICT, "utf-8")
     (folder / "predict.sh").chmod(0o755)
-    labels = "".join(f"{i},{i % 2}\n" for i in range(ROWS))
-    (folder / "holdout.csv").write_text("id,label\n" + labels, "utf-8")
-    write_predictions(folder / "champion.csv", wrong=60)
     write_predictions(folder / "prepared.csv", wrong=wrong)
-    register = ("baseline", "register", "--predictions=champion.csv", "--alias=champion")
     for command in (
-        (sys.executable, "-m", "gates", *register),
         ("git", "init", "--quiet"),
         ("git", "add", "--all"),
         ("git", "-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-qm", "x"),
     ):
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+
+@cache
+def _registered():
+    """Register the champion once, and return the files that every repository has, by path."""
+    register = ("baseline", "register", "--predictions=champion.csv", "--alias=champion")
+    with TemporaryDirectory() as place:
+        folder = Path(place)
+        (folder / "model-gates.yml").write_text(CONFIG, "utf-8")
+        labels = "".join(f"{i},{i % 2}\n" for i in range(ROWS))
+        (folder / "holdout.csv").write_text("id,label\n" + labels, "utf-8")
+        write_predictions(folder / "champion.csv", wrong=60)
+        command = (sys.executable, "-m", "gates", *register)
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
         subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+        found = (path for path in folder.rglob("*") if path.is_file())
+        return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
 def hostile_workflow():
@@ -124,7 +146,7 @@ def hostile_workflow():
 
 
 @pytest.fixture(scope="module")
-def jobs(real, suite, tmp_path_factory):
+def jobs(real, suite, prepared, tmp_path_factory):
     """Run the three jobs, and return them by name."""
     act, quickstart = real("act"), QUICKSTART.read_text("utf-8")
     actions = {
@@ -133,15 +155,16 @@ def jobs(real, suite, tmp_path_factory):
         KEEP: STUBS / "upload-artifact",
     }
     asked = {
-        "passes": (quickstart, 40),
-        "blocked": (quickstart, 240),
-        "hostile": (hostile_workflow(), 40),
+        "passes": (quickstart, 40, None),
+        "blocked": (quickstart, 240, prepared),
+        "hostile": (hostile_workflow(), 40, prepared),
     }
 
     def run(name):
+        workflow, wrong, python = asked[name]
         folder = tmp_path_factory.mktemp(name) / "repository"
-        make_repository(folder, *asked[name])
-        return run_act(act, folder, actions)
+        make_repository(folder, workflow, wrong)
+        return run_act(act, folder, actions, python=python, watched=True)
 
     with ThreadPoolExecutor(len(asked)) as pool:
         return dict(zip(asked, pool.map(run, asked), strict=True))
