@@ -27,8 +27,9 @@ import gates
 CANARY = "canary7f3a"
 NUMBER = "731200"
 SECRET = f"ghp_{CANARY}secret"
-SCHEMA = json.loads(
-    Path(gates.__file__).with_name("schemas").joinpath("report.schema.json").read_text()
+# Made once: that the schema is one itself is asked in tests/unit/test_report.py.
+SCHEMA = jsonschema.Draft202012Validator(
+    json.loads(Path(gates.__file__).with_name("schemas").joinpath("report.schema.json").read_text())
 )
 
 CONFIG, EVALUATION, CANDIDATE = "model-gates.yml", "evaluation.parquet", "candidate.parquet"
@@ -435,7 +436,7 @@ def test_bad_input(project, bad):
 
     assert outcome.code == bad.code, outcome.everything
     report = outcome.report
-    jsonschema.validate(report, SCHEMA)
+    SCHEMA.validate(report)
     error, *_ = errors_in(report)
     assert (error["kind"], error["exit_code"]) == (KINDS[bad.code], bad.code)
     assert report["blocked"] is True
@@ -459,7 +460,7 @@ def test_the_good_project_passes_and_shows_no_row(project):
     outcome = project.run()
     assert outcome.code == 0
     assert outcome.report["verdict"] == "pass"
-    jsonschema.validate(outcome.report, SCHEMA)
+    SCHEMA.validate(outcome.report)
     check_nothing_leaked(outcome)
 
 

@@ -2,16 +2,20 @@
 
 A real child process does the work and is killed by the kernel: from within, just before its n-th
 call that changes the disk, for every n, so that each gap between two calls is tried; and from
-outside, wherever it happens to be.
+outside, wherever it happens to be. The children of one test are forked by a process that has
+imported what they need, and has done nothing yet.
 """
 
 import hashlib
+import json
 import random
 import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
@@ -26,10 +30,11 @@ MADE = Registration(at="2026-01-02T03:04:05Z", by="ana", tool="model-gates 0")
 MOST_CALLS = 200
 NEW = b"new" * 1_000_000
 
-# Runs in the child. A profiler sees each call into C just before it happens: also the write to a
-# file that has been opened, and so emptied. Nothing of the product is replaced.
+# A profiler sees each call into C just before it happens: also the write to a file that has been
+# opened, and so emptied. Nothing of the product is replaced.
 KILLER = """
-import os, signal, sys
+import json, os, signal, sys, traceback
+from pathlib import Path
 
 CHANGES = {"chmod", "fsync", "mkdir", "remove", "rename", "replace", "rmdir", "unlink", "write"}
 calls = 0
@@ -45,18 +50,32 @@ def start():
     sys.setprofile(on_call)
 """
 
+# For each line that it reads it forks a child, which does the work, and says how that ended.
+FORK = """
+for line in sys.stdin:
+    AT, *arguments = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        try:
+            work(*arguments)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
 REGISTER = """
-import sys
-from pathlib import Path
-sys.path[:0] = sys.argv[1:3]
 import filelock
 from test_baseline_kill import MADE, described
 from gates.baselines.local import Store
 
-store, source = Store(Path(sys.argv[3]), "credit"), Path(sys.argv[4])
-content = described(source, sketch=sys.argv[5] == "a sketch")
-start()
-store.register(content, source, MADE, alias="champion")
+def work(root, path, kept):
+    store, source = Store(Path(root), "credit"), Path(path)
+    content = described(source, sketch=kept == "a sketch")
+    start()
+    store.register(content, source, MADE, alias="champion")
 """
 
 REGISTER_IN_A_LOOP = """
@@ -74,26 +93,22 @@ for number in range(1_000_000):
 """
 
 REPORT = """
-import sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[1])
 from gates.atomic import write_atomic
-start()
-write_atomic(Path(sys.argv[2]), b"new" * 1_000_000)
+
+def work(path):
+    start()
+    write_atomic(Path(path), b"new" * 1_000_000)
 """
 
-
 ANSWER = """
-import sys
-from pathlib import Path
-sys.path[:0] = sys.argv[1:3]
 import filelock
 from test_baseline_kill import SET, answer
 from gates.baselines.local import Store
 
-store = Store(Path(sys.argv[3]), "credit")
-start()
-store.answer(SET, answer(2), by="ana")
+def work(root):
+    store = Store(Path(root), "credit")
+    start()
+    store.answer(SET, answer(2), by="ana")
 """
 
 SET = "sha256:" + "1" * 64
@@ -124,17 +139,23 @@ def register(store, path, data):
     return store.register(described(path), path, MADE, alias="champion")
 
 
-def killed(script, at, *arguments):
-    """Run a script that is killed before its n-th call; return whether it was."""
-    code = f"AT = {at}\n{KILLER}\n{script}"
-    child = subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    assert child.returncode in (0, -signal.SIGKILL), child.stderr.decode()
-    return child.returncode != 0
+@contextmanager
+def killer(script):
+    """Return a function: do the script's work until its n-th call; was it killed before its end?"""
+    folders = [str(ROOT), str(Path(__file__).parent)]
+    code = f"import sys; sys.path[:0] = {folders}\n{KILLER}\n{script}\n{FORK}"
+    argv, pipes = [sys.executable, "-c", code], dict.fromkeys(("stdin", "stdout", "stderr"), PIPE)
+    with subprocess.Popen(argv, text=True, **pipes) as parent:
+
+        def killed(at, *arguments):
+            print(json.dumps([at, *map(str, arguments)]), file=parent.stdin, flush=True)
+            ended = parent.stdout.readline()
+            if ended.strip() not in {"0", str(-signal.SIGKILL)}:
+                parent.stdin.close()
+                pytest.fail(f"a child ended with {ended!r}: {parent.stderr.read()}")
+            return int(ended) != 0
+
+        yield killed
 
 
 def visible(store):
@@ -170,28 +191,29 @@ def leave_behind(store):
 )
 def test_killed_at_every_call_of_register(tmp_path, before, kept):
     source, states = tmp_path / "p.parquet", set()
-    for at in range(1, MOST_CALLS):
-        store = Store(tmp_path / f"store-{at}", "credit")
-        if before != "nothing":
-            register(store, source, b"old" * 9)
-            leave_behind(store)
-        old = [record.digest for record in store.versions()]
-        source.write_bytes(NEW)
-        was_killed = killed(REGISTER, at, ROOT, Path(__file__).parent, store.root, source, kept)
+    with killer(REGISTER) as killed:
+        for at in range(1, MOST_CALLS):
+            store = Store(tmp_path / f"store-{at}", "credit")
+            if before != "nothing":
+                register(store, source, b"old" * 9)
+                leave_behind(store)
+            old = [record.digest for record in store.versions()]
+            source.write_bytes(NEW)
+            was_killed = killed(at, store.root, source, kept)
 
-        content = described(source, sketch=kept == "a sketch")
-        check_sound(store, old, content.digest)
-        added = len(store.versions()) - len(old)
-        states.add((added, store.aliases().get("champion", 0) - len(old)))
-        if not was_killed:
-            break
-        again, made = store.register(content, source, MADE, alias="champion")
-        assert (again.version, made) == (len(old) + 1, added == 0), "trying again makes it good"
-        record, _ = register(store, source, b"next" * 9)
-        assert record.version == len(old) + 2
-        assert store.find("champion").record == record
-        assert store.verify() == []
-        assert not [name for name in visible(store) if name.startswith(".")], "leftovers stay"
+            content = described(source, sketch=kept == "a sketch")
+            check_sound(store, old, content.digest)
+            added = len(store.versions()) - len(old)
+            states.add((added, store.aliases().get("champion", 0) - len(old)))
+            if not was_killed:
+                break
+            again, made = store.register(content, source, MADE, alias="champion")
+            assert (again.version, made) == (len(old) + 1, added == 0), "trying again makes it good"
+            record, _ = register(store, source, b"next" * 9)
+            assert record.version == len(old) + 2
+            assert store.find("champion").record == record
+            assert store.verify() == []
+            assert not [name for name in visible(store) if name.startswith(".")], "leftovers stay"
     assert not was_killed, "the child never came to its end"
     assert at > 10, "the calls were not seen"
     # Untouched, the version there but not yet pointed at, and all of it: each was really met.
@@ -206,7 +228,7 @@ def test_killed_at_random_moments(tmp_path):
         before = store.versions()
         argv = [ROOT, Path(__file__).parent, store.root, tmp_path / "child.parquet", turn]
         child = subprocess.Popen(
-            [sys.executable, "-c", REGISTER_IN_A_LOOP, *map(str, argv)], stdout=subprocess.PIPE
+            [sys.executable, "-c", REGISTER_IN_A_LOOP, *map(str, argv)], stdout=PIPE
         )
         assert child.stdout.readline() == b"ready\n"
         time.sleep(chance.uniform(0.0, 0.3))
@@ -226,18 +248,19 @@ def test_killed_at_random_moments(tmp_path):
 
 def test_killed_at_every_call_of_an_answer(tmp_path):
     states = set()
-    for at in range(1, MOST_CALLS):
-        store = Store(tmp_path / f"store-{at}", "credit")
-        (first,) = store.answer(SET, answer(1), by="ana")
-        was_killed = killed(ANSWER, at, ROOT, Path(__file__).parent, store.root)
-        answers = store.ledger.answers(SET)
-        assert answers[:1] == (first,)
-        states.add(len(answers))
-        assert store.verify() == []
-        if not was_killed:
-            break
-        assert len(store.answer(SET, answer(3), by="ana")) == len(answers) + 1
-        assert not [name for name in visible(store) if name.startswith(".")], "leftovers stay"
+    with killer(ANSWER) as killed:
+        for at in range(1, MOST_CALLS):
+            store = Store(tmp_path / f"store-{at}", "credit")
+            (first,) = store.answer(SET, answer(1), by="ana")
+            was_killed = killed(at, store.root)
+            answers = store.ledger.answers(SET)
+            assert answers[:1] == (first,)
+            states.add(len(answers))
+            assert store.verify() == []
+            if not was_killed:
+                break
+            assert len(store.answer(SET, answer(3), by="ana")) == len(answers) + 1
+            assert not [name for name in visible(store) if name.startswith(".")], "leftovers stay"
     assert not was_killed, "the child never came to its end"
     assert at > 3, "the calls were not seen"
     assert states == {1, 2}
@@ -246,17 +269,18 @@ def test_killed_at_every_call_of_an_answer(tmp_path):
 @pytest.mark.parametrize("old", [b"old" * 10, None])
 def test_killed_at_every_call_of_writing_a_report(tmp_path, old):
     states = set()
-    for at in range(1, MOST_CALLS):
-        path = tmp_path / str(at) / "report.json"
-        path.parent.mkdir()
-        if old:
-            path.write_bytes(old)
-        was_killed = killed(REPORT, at, ROOT, path)
-        content = path.read_bytes() if path.exists() else None
-        assert content in (old, NEW)
-        states.add(content)
-        if not was_killed:
-            break
+    with killer(REPORT) as killed:
+        for at in range(1, MOST_CALLS):
+            path = tmp_path / str(at) / "report.json"
+            path.parent.mkdir()
+            if old:
+                path.write_bytes(old)
+            was_killed = killed(at, path)
+            content = path.read_bytes() if path.exists() else None
+            assert content in (old, NEW)
+            states.add(content)
+            if not was_killed:
+                break
     assert not was_killed, "the child never came to its end"
     assert at > 3, "the calls were not seen"
     assert states == {old, NEW}
