@@ -1,14 +1,22 @@
-"""`report --to github-…` as its own process: what is told, what it exits with, and which line."""
+"""`report --to github-…`: what is told, what it exits with, and which line.
 
+As a process of its own where it is published and where it can not be, else in this one.
+"""
+
+import io
 import json
 import os
 import re
 import subprocess
 import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from gates.__main__ import _run
+from gates.cli import World
 from gates.report import dump
 from gates.yaml_source import load
 from reporters.publish.registry import ON_GITLAB, PUBLISHERS
@@ -51,7 +59,8 @@ def folder(tmp_path):
     return tmp_path
 
 
-def publish(folder, to, *options, file="report.json", **environ):
+def asked(folder, to, options, file, environ):
+    """Return the command's arguments and its environment."""
     given = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT),
@@ -59,9 +68,27 @@ def publish(folder, to, *options, file="report.json", **environ):
         "GITHUB_EVENT_PATH": str(folder / "event.json"),
         "GITHUB_TOKEN": TOKEN,
     }
-    given_file = [] if file is None else ["--", file]
-    command = [sys.executable, "-m", "gates", "report", "--to", to, *options, *given_file]
-    environ = {name: value for name, value in (given | environ).items() if value is not None}
+    arguments = ["report", "--to", to, *options, *([] if file is None else ["--", file])]
+    return arguments, {k: v for k, v in (given | environ).items() if v is not None}
+
+
+def publish(folder, to, *options, file="report.json", **environ):
+    """Call the command in the folder, in this process."""
+    arguments, environ = asked(folder, to, options, file, environ)
+    stdout, stderr, argv = io.StringIO(), io.StringIO(), sys.argv
+    sys.argv = ["model-gates", *arguments]
+    try:
+        with chdir(folder), redirect_stdout(stdout), redirect_stderr(stderr):
+            code = _run(World(environ=environ))
+    finally:
+        sys.argv = argv
+    assert TOKEN not in stdout.getvalue() + stderr.getvalue()
+    return SimpleNamespace(returncode=code, stdout=stdout.getvalue(), stderr=stderr.getvalue())
+
+
+def publish_as_a_process(folder, to, *options, file="report.json", **environ):
+    arguments, environ = asked(folder, to, options, file, environ)
+    command = [sys.executable, "-m", "gates", *arguments]
     done = subprocess.run(
         command, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False
     )
@@ -71,7 +98,7 @@ def publish(folder, to, *options, file="report.json", **environ):
 
 @pytest.mark.parametrize("to", sorted(PUBLISHERS.keys() - ON_GITLAB))
 def test_a_report_is_published(github, folder, to):
-    done = publish(folder, to, GITHUB_API_URL=github.url)
+    done = publish_as_a_process(folder, to, GITHUB_API_URL=github.url)
     assert done.returncode == 0, "whatever its verdict"
     assert to.removeprefix("github-").split("s")[0] in done.stderr
     assert (done.stdout != "") == (to == "github-annotations")
@@ -107,7 +134,7 @@ def test_a_pull_request_can_be_named(github, folder):
 def test_what_can_not_be_published_changes_no_exit_code_unless_asked(
     folder, environ, said, options, code
 ):
-    done = publish(folder, "github-comment", *options, **environ)
+    done = publish_as_a_process(folder, "github-comment", *options, **environ)
     assert done.returncode == code
     assert said in done.stderr
     assert ("changes no verdict" in done.stderr) == (code == 0)
