@@ -19,8 +19,8 @@ from gates.builtin.samples import (
 )
 from gates.errors import InputError
 from gates.evidence import Columns, other_data
+from gates.fields import Model, bounded
 from gates.record import Distribution
-from gates.report import Model, bounded
 
 if TYPE_CHECKING:
     from gates.evidence import Evidence

@@ -13,8 +13,9 @@ from gates.builtin.apart import NULLS
 from gates.builtin.checks import Rule, check
 from gates.builtin.declared import MAX_PLACE, Declared, Spot, declared
 from gates.builtin.samples import Asked, Output
+from gates.fields import Model, bounded
 from gates.limits import Limit, Policies, Positive, Problem, limits_at
-from gates.report import Check, Family, GateResult, Model, Task, Verb, bounded
+from gates.report import Check, Family, GateResult, Task, Verb
 from gates.stats.catalogue import DISTANCES
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from gates.errors import InputError
+from gates.fields import bounded
 from gates.record import Distribution, Remembered
-from gates.report import Task, bounded
+from gates.report import Task
 
 if TYPE_CHECKING:
     from gates.evidence import Columns, Evidence

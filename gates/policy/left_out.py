@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from gates.policy.rules import Rules
 from gates.fields import bounded
+from gates.policy.rules import Rules
 from gates.report import ErrorInfo, Report, RunInfo, Selection
 
 _ALL = "Run every gate of the base commit's configuration on the pull request."

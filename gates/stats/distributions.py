@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from gates.fields import bounded
 from gates.record import Distribution
-from gates.report import bounded
 from gates.stats.arrays import Counts, Floats, Numbers
 from gates.stats.distances import Counted, Placed
 
