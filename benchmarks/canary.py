@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gates.canary.analysis import Analysis
+from gates.canary.analysis.analysis import Analysis
 from gates.canary.counters import RATIO, Arm, Window
-from gates.canary.latency import Latency
-from gates.canary.look import risk
+from gates.canary.analysis.latency import Latency
+from gates.canary.analysis.look import risk
 from gates.stats.rate_rise import FOCUS, Strata, fitted
 from gates.stats.sequential import above, concentration, normal_bound, unit
 

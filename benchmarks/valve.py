@@ -24,7 +24,7 @@ from typing import Any
 
 from benchmarks.processes import ROOT
 from benchmarks.valve_told import FEW, Answer, Mark, aborted, answer
-from gates.canary.haproxy_config import Layout
+from gates.canary.haproxy.config import Layout
 from tests.canary.bench import Proxy, Users, Valve, free_port, written
 
 SHARE = 25
