@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gates.canary.analysis.analysis import Analysis
-from gates.canary.counters import RATIO, Arm, Window
 from gates.canary.analysis.latency import Latency
 from gates.canary.analysis.look import risk
+from gates.canary.counters import RATIO, Arm, Window
 from gates.stats.rate_rise import FOCUS, Strata, fitted
 from gates.stats.sequential import above, concentration, normal_bound, unit
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from benchmarks.valve import SHARE, asking, haproxy, placed
 from benchmarks.valve_told import FEW, aborted, spread
 from gates.canary.faults import EXIT_ABORTED, EXIT_HELD
-from gates.canary.targets.docker import Docker
+from gates.canary.targets.docker.options import Docker
 from tests.canary import engine, images
 from tests.canary.bench import Bench, Proxy, Users, written
 from tests.canary.rollouts import Ended, Rollouts, ended, project

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from benchmarks.processes import ROOT
 from benchmarks.valve import SHARE, haproxy, placed
-from gates.canary.haproxy import Router
-from gates.canary.haproxy_config import Layout, config
-from gates.canary.haproxy_socket import ask
+from gates.canary.haproxy.config import Layout, config
+from gates.canary.haproxy.router import Router
+from gates.canary.haproxy.socket import ask
 from tests.canary.bench import Proxy, wait_until
 
 REQUESTS, CONNECTIONS = 10_000, 32

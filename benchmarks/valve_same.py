@@ -11,10 +11,10 @@ import time
 from collections import Counter
 
 from gates.canary.analysis.analysis import Analysis
-from gates.canary.bake import Baked, Tally
-from gates.canary.counters import Window
 from gates.canary.analysis.latency import Latency
 from gates.canary.analysis.look import Look
+from gates.canary.bake import Baked, Tally
+from gates.canary.counters import Window
 from gates.canary.sight import Health, Seen, Sight
 from gates.report import Verdict
 from tests.canary.bench import Valve

@@ -201,12 +201,14 @@ _MODULES: Final = (
             "chain",
             "counters",
             "faults",
-            "file_store",
+            "stores/__init__",
+            "stores/files",
             "guard",
             "hard_stop",
-            "haproxy",
-            "haproxy_counts",
-            "haproxy_socket",
+            "haproxy/__init__",
+            "haproxy/router",
+            "haproxy/counts",
+            "haproxy/socket",
             "sight",
             "site",
         )
@@ -226,8 +228,8 @@ def pack(path: Path) -> None:
 
 def main() -> None:
     """Guard what the settings file says, which is the first argument, until told to stop."""
-    from gates.canary.file_store import FileStore
-    from gates.canary.haproxy import Router
+    from gates.canary.haproxy.router import Router
+    from gates.canary.stores.files import FileStore
 
     settings: dict[str, Any] = json.loads(Path(sys.argv[1]).read_bytes())
     folder = Path(settings["state"])

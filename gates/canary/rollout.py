@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from gates.canary.acts import Hand, NotSo, told
+from gates.canary.analysis.standing import BLAMELESS
 from gates.canary.bake import Judge, Tally, over
 from gates.canary.confirmed import drift
 from gates.canary.counters import Window
@@ -18,7 +19,6 @@ from gates.canary.plan import OnInconclusive
 from gates.canary.program import Act, Name
 from gates.canary.retreat import Retreat
 from gates.canary.sight import Health, Sight
-from gates.canary.standing import BLAMELESS
 from gates.canary.state import Phase, State, fold
 from gates.errors import EXIT_BLOCKED, EXIT_OK, EnvironmentFault, GatesError
 from gates.fields import MAX_TEXT, bounded

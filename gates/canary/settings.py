@@ -21,10 +21,10 @@ from pydantic import (
 )
 
 from gates import yaml_source
-from gates.canary.analysis import Analysis
+from gates.canary.analysis.analysis import Analysis
 from gates.canary.meters.registry import METERS, Meter
 from gates.canary.plan import Finish, OnInconclusive
-from gates.canary.replay import Replay
+from gates.canary.replay.replay import Replay
 from gates.canary.site import Site
 from gates.canary.targets.registry import TARGETS
 from gates.complaints import complaints, emptied, refuse

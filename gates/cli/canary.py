@@ -265,8 +265,8 @@ def history(ctx: typer.Context, deployment: DeploymentArgument, config: FileOpti
 def haproxy_config(deployment: DeploymentArgument, config: FileOption = FILE) -> None:
     """Print the HAProxy configuration that goes with a Docker deployment."""
     from gates.canary import settings
-    from gates.canary.haproxy_config import config as text
-    from gates.canary.targets.docker import Docker
+    from gates.canary.haproxy.config import config as text
+    from gates.canary.targets.docker.options import Docker
 
     found, _ = settings.load(config)
     target = settings.deployment(found, deployment, str(config)).chosen

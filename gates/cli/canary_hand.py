@@ -104,7 +104,7 @@ def rollout(place: Opened, pulse: Pulse, plan: Plan) -> Rollout:
 def _replayed(place: Opened, pulse: Pulse) -> Judgement:
     """Ask both sides the same, and let the gates judge the answers."""
     from gates.canary.judgement import together
-    from gates.canary.replay import World, replay
+    from gates.canary.replay.replay import World, replay
 
     options, endpoints = place.settings.replay, place.site.endpoints()
     if options is None or endpoints is None:

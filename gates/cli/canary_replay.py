@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from gates.canary.replay import Replay
+    from gates.canary.replay.replay import Replay
     from gates.config import Config, ModelConfig
     from gates.policy.rules import Rules
     from gates.report import Report, RunInfo
@@ -51,7 +51,7 @@ class Bridge:
 
 
 def judge_of(bridge: Bridge) -> Callable[[Path, Path], Report | None]:
-    """Return what `gates.canary.replay.World.judge` asks for.
+    """Return what `gates.canary.replay.replay.World.judge` asks for.
 
     Raises ConfigError where the model is not configured, or its label would be sent to it.
     """
@@ -98,8 +98,8 @@ def _judged(bridge: Bridge, model: ModelConfig, candidate: Path, baseline: Path)
 
 def _tables(bridge: Bridge, model: ModelConfig, root: Path, answers: tuple[Path, Path]) -> bool:
     """Write the rows that have a label, and both sides' answers; return whether there are any."""
-    from gates.canary.replay_files import ID
-    from gates.canary.replay_rows import BUDGET
+    from gates.canary.replay.files import ID
+    from gates.canary.replay.rows import BUDGET
     from gates.tables import Engine
 
     data = model.data
@@ -150,7 +150,7 @@ def _values(table: Table, name: str, rows: NDArray[np.intp]) -> NDArray[Any]:
     """Return some values of a column in a type that a file keeps them as."""
     import numpy as np
 
-    from gates.canary.replay_rows import value
+    from gates.canary.replay.rows import value
     from gates.tables import Kind
 
     kind = table.kinds[name]

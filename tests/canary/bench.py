@@ -17,7 +17,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gates.canary.haproxy_config import config
+from gates.canary.haproxy.config import config
 
 ROW = {"income": 1.2, "age": 40, "debt": 0.7}
 _PATIENCE = 30
@@ -140,7 +140,7 @@ class Valve:
 
     @property
     def router(self):
-        from gates.canary.haproxy import Router
+        from gates.canary.haproxy.router import Router
 
         return Router(socket=self.layout.socket, backend=self.layout.backend)
 

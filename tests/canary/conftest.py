@@ -94,7 +94,7 @@ def bench(make_bench):
 
 
 def _layout(folder, more):
-    from gates.canary.haproxy_config import Layout
+    from gates.canary.haproxy.config import Layout
 
     (folder / "sockets").mkdir()
     shape = {
@@ -118,7 +118,7 @@ def _proxy(program, folder, layout):
 
 
 def _bench(address, client, names, program, layout, options):
-    from gates.canary.targets.docker import Docker
+    from gates.canary.targets.docker.options import Docker
 
     # Short, because the names of sockets are.
     folder = Path(tempfile.mkdtemp(prefix="mgb-", dir="/tmp"))

@@ -53,7 +53,7 @@ class KillGuard:
 
 
 def _run(words, at, do, log):
-    from gates.canary.file_store import FileStore
+    from gates.canary.stores.files import FileStore
 
     written = [0]
     append = FileStore.append

@@ -10,7 +10,7 @@ import signal
 import sys
 from pathlib import Path
 
-from gates.canary.targets.docker import Docker
+from gates.canary.targets.docker.options import Docker
 
 
 def main():

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from gates.canary.acts import Hand
 from gates.canary.bake import Tally
 from gates.canary.counters import Arm, Counters
-from gates.canary.file_store import FileStore
 from gates.canary.journal import Journal
 from gates.canary.judgement import Judgement
 from gates.canary.plan import Finish, OnInconclusive, Plan
 from gates.canary.pulse import Pulse
 from gates.canary.rollout import Rollout
 from gates.canary.sight import Endpoints, Health, Pinned, Seen, Sight
+from gates.canary.stores.files import FileStore
 from gates.errors import EnvironmentFault
 from gates.report import Verdict
 

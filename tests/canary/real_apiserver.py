@@ -16,9 +16,9 @@ import yaml
 from gates.canary import chain
 from gates.canary.chain import Record
 from gates.canary.faults import Fenced, Locked
-from gates.canary.kubernetes_store import KubernetesStore
-from gates.canary.targets.kubernetes_api import connect
-from gates.canary.targets.kubernetes_cluster import (
+from gates.canary.stores.kubernetes import KubernetesStore
+from gates.canary.targets.kubernetes.api import connect
+from gates.canary.targets.kubernetes.cluster import (
     CONFIG_MAP,
     DEPLOYMENT,
     LEASE,
@@ -26,7 +26,7 @@ from gates.canary.targets.kubernetes_cluster import (
     annotated,
     annotation,
 )
-from gates.canary.targets.kubernetes_sides import replicas
+from gates.canary.targets.kubernetes.sides import replicas
 from gates.errors import EnvironmentFault
 from tests.canary.test_kubernetes_site import OLD, deployment
 

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from gates.canary.analysis import Analysis, judge
+from gates.canary.analysis.analysis import Analysis, judge
+from gates.canary.analysis.latency import Latency
+from gates.canary.analysis.look import Look, risk, spent
 from gates.canary.bake import Baked, Tally
 from gates.canary.counters import Arm, Counters, Window, bucket, from_json, histogram
 from gates.canary.judgement import Finding, together
-from gates.canary.latency import Latency
-from gates.canary.look import Look, risk, spent
 from gates.canary.plan import Finish, OnInconclusive, Plan
 from gates.canary.sight import Health, Pinned, Seen, Sight
 from gates.errors import EnvironmentFault

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gates.canary.replay import Replay, World, replay
+from gates.canary.replay.replay import Replay, World, replay
 from gates.canary.sight import Endpoints
 from gates.cli.canary_replay import Bridge, judge_of
 from gates.errors import ConfigError

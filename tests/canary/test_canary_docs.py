@@ -14,7 +14,7 @@ import yaml
 
 from gates import errors
 from gates.canary import faults
-from gates.canary.haproxy_config import config
+from gates.canary.haproxy.config import config
 from gates.canary.settings import CanaryFile
 from gates.canary.state import Phase
 from gates.cli import app

@@ -2,10 +2,10 @@
 
 import pytest
 
-from gates.canary.analysis import Analysis, judge
+from gates.canary.analysis.analysis import Analysis, judge
+from gates.canary.analysis.look import Look
 from gates.canary.bake import Tally
 from gates.canary.counters import between
-from gates.canary.look import Look
 from gates.canary.sight import Health, Seen, Sight
 from gates.report import Verdict
 

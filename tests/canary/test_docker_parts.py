@@ -12,14 +12,14 @@ import pytest
 from pydantic import ValidationError
 
 from gates.artifacts.manifest import digest_of
-from gates.canary.haproxy_config import config
+from gates.canary.haproxy.config import config
 from gates.canary.sight import Health, Pinned
-from gates.canary.targets.docker import ContainerOptions, Docker, split
-from gates.canary.targets.docker_artifact import digest
-from gates.canary.targets.docker_crew import Names, crew
-from gates.canary.targets.docker_engine import Container, Engine, _moment
-from gates.canary.targets.docker_health import Asked, answers, health
-from gates.canary.targets.docker_run import _environment, _host, fingerprint, matches
+from gates.canary.targets.docker.artifact import digest
+from gates.canary.targets.docker.crew import Names, crew
+from gates.canary.targets.docker.engine import Container, Engine, _moment
+from gates.canary.targets.docker.health import Asked, answers, health
+from gates.canary.targets.docker.options import ContainerOptions, Docker, split
+from gates.canary.targets.docker.run import _environment, _host, fingerprint, matches
 from gates.canary.targets.registry import TARGETS
 from gates.errors import EnvironmentFault, InputError, Refused
 

@@ -15,7 +15,7 @@ import pytest
 
 from gates.artifacts.manifest import digest_of
 from gates.canary.counters import between
-from gates.canary.haproxy_socket import order
+from gates.canary.haproxy.socket import order
 from gates.canary.sight import Health
 from gates.demo.image import tar
 from gates.errors import ConfigError, EnvironmentFault, InputError, Refused

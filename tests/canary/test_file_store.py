@@ -10,7 +10,7 @@ import pytest
 from gates.canary import chain
 from gates.canary.chain import Record
 from gates.canary.faults import Fenced, Locked
-from gates.canary.file_store import FileStore
+from gates.canary.stores.files import FileStore
 from gates.errors import EnvironmentFault
 
 
@@ -134,7 +134,7 @@ def test_while_one_acts_another_waits_and_is_told_in_the_end(store, begun):
 
 def test_a_killed_process_holds_nothing(store, begun):
     code = (
-        "import os, sys; from pathlib import Path; from gates.canary.file_store import FileStore;"
+        "import os, sys; from pathlib import Path; from gates.canary.stores.files import FileStore;"
         "store = FileStore(folder=Path(sys.argv[1]));"
         "held = store.fenced(store.lease()); held.__enter__(); os.kill(os.getpid(), 9)"
     )
@@ -195,7 +195,7 @@ def test_a_lease_that_somebody_scribbled_on_is_said(store, begun):
 
 def test_the_kernel_knows_of_a_holder_that_ended(store):
     code = (
-        "import os, sys; from pathlib import Path; from gates.canary.file_store import FileStore;"
+        "import os, sys; from pathlib import Path; from gates.canary.stores.files import FileStore;"
         "FileStore(folder=Path(sys.argv[1])).acquire('ann', 60); os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", code, str(store.folder)], check=False, timeout=60)

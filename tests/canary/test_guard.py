@@ -12,9 +12,9 @@ from gates.canary import chain, guard
 from gates.canary.chain import Record
 from gates.canary.counters import Arm, Counters
 from gates.canary.faults import Fenced
-from gates.canary.file_store import FileStore
 from gates.canary.guard import HOLDER, Guard
 from gates.canary.sight import Health, Seen, Sight
+from gates.canary.stores.files import FileStore
 from gates.errors import EnvironmentFault
 from tests.canary.bench import wait_until
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from gates.canary.counters import between, bucket, upper
-from gates.canary.haproxy import Admin, Lane, Lanes, Router
-from gates.canary.haproxy_config import Layout, config
-from gates.canary.haproxy_counts import ROUNDING, _seconds
-from gates.canary.haproxy_socket import ask, order
+from gates.canary.haproxy.config import Layout, config
+from gates.canary.haproxy.counts import ROUNDING, _seconds
+from gates.canary.haproxy.router import Admin, Lane, Lanes, Router
+from gates.canary.haproxy.socket import ask, order
 from gates.canary.sight import Health, Side
 from gates.errors import EnvironmentFault
 from tests.canary.bench import ROW, wait_until

@@ -13,8 +13,8 @@ from gates.canary.faults import Fenced
 from gates.canary.guard import Guard
 from gates.canary.settings import deployment, load
 from gates.canary.sight import Health
-from gates.canary.targets.kubernetes import WAYS, Kubernetes
-from gates.canary.targets.kubernetes_api import connect
+from gates.canary.targets.kubernetes.api import connect
+from gates.canary.targets.kubernetes.options import WAYS, Kubernetes
 from gates.errors import ConfigError, EnvironmentFault, InputError
 from tests.canary.kube_controllers import digest_of, image
 from tests.canary.test_kubernetes_site import NEW, OLD, bench
@@ -239,7 +239,7 @@ def test_options_that_cannot_be_meant_are_refused(changed, why):
 
 
 def test_each_route_has_its_way():
-    from gates.canary.targets.kubernetes import Routes
+    from gates.canary.targets.kubernetes.options import Routes
 
     kinds = {field.annotation.__args__[0] for field in Routes.model_fields.values()}
     assert kinds == set(WAYS)
@@ -272,7 +272,7 @@ def test_without_the_extra_the_message_says_which(tmp_path):
     (tmp_path / "kubernetes.py").write_text("raise ImportError('not installed')\n")
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]);"
-        "from gates.canary.targets.kubernetes import Kubernetes;"
+        "from gates.canary.targets.kubernetes.options import Kubernetes;"
         "options = {'namespace': 'p', 'route': {'argo': {'rollout': 'r'}}};"
         "Kubernetes.model_validate(options).site('credit')"
     )

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pytest
 
 from gates.canary.sight import Health
-from gates.canary.targets.kubernetes import Kubernetes
-from gates.canary.targets.kubernetes_argo import _steps
+from gates.canary.targets.kubernetes.argo import _steps
+from gates.canary.targets.kubernetes.options import Kubernetes
 from gates.errors import EnvironmentFault, InputError
 from tests.canary.kube_controllers import (
     ArgoController,

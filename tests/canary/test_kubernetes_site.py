@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import pytest
 
 from gates.canary.sight import Health
-from gates.canary.targets.kubernetes import Kubernetes, object_name
-from gates.canary.targets.kubernetes_cluster import Cluster
-from gates.canary.targets.kubernetes_gateway import Route
+from gates.canary.targets.kubernetes.cluster import Cluster
+from gates.canary.targets.kubernetes.gateway import Route
+from gates.canary.targets.kubernetes.options import Kubernetes, object_name
 from gates.errors import EnvironmentFault, InputError
 from tests.canary.kube_controllers import GatewayController, Kubelet, digest_of, image, route
 from tests.canary.kube_patch import apply

@@ -9,9 +9,9 @@ import pytest
 from gates.canary import chain
 from gates.canary.chain import Record
 from gates.canary.faults import Fenced, Locked
-from gates.canary.kubernetes_store import MAX_JOURNAL, KubernetesStore
-from gates.canary.targets.kubernetes_api import connect
-from gates.canary.targets.kubernetes_cluster import Cluster
+from gates.canary.stores.kubernetes import MAX_JOURNAL, KubernetesStore
+from gates.canary.targets.kubernetes.api import connect
+from gates.canary.targets.kubernetes.cluster import Cluster
 from gates.errors import EnvironmentFault, InputError, Refused
 from tests.canary.kube_stub import NAMESPACE, Fault, KubeStub
 

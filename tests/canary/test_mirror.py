@@ -9,11 +9,11 @@ from dataclasses import replace
 import pytest
 
 from gates.canary.faults import Unconfirmed
-from gates.canary.file_store import FileStore
 from gates.canary.journal import Journal, records
 from gates.canary.plan import Finish
 from gates.canary.rollout import Cause
 from gates.canary.state import Phase, fold
+from gates.canary.stores.files import FileStore
 from gates.cli.canary_mirror import mirror
 from tests.canary.paper import OLD, PLAN, PaperSite, Scene
 from tests.fake_github import HEAD, FakeGitHub

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from scipy.stats import binomtest
 from scipy.stats import t as student
 
-from gates.canary.replay import Replay, World, replay
+from gates.canary.replay.replay import Replay, World, replay
 from gates.canary.sight import Endpoints
 from gates.errors import ConfigError, InputError
 from gates.report import Verdict

@@ -10,7 +10,6 @@ from gates.canary.bake import steps
 from gates.canary.chain import Record
 from gates.canary.confirmed import drift, unlike
 from gates.canary.faults import Fenced, Locked, TakenBack, Unconfirmed
-from gates.canary.file_store import FileStore
 from gates.canary.guard import Guard
 from gates.canary.journal import records
 from gates.canary.onward import How, place
@@ -19,6 +18,7 @@ from gates.canary.program import Act, Name, act, forward
 from gates.canary.rollout import Cause
 from gates.canary.sight import Health
 from gates.canary.state import Phase, fold
+from gates.canary.stores.files import FileStore
 from gates.errors import ConfigError, EnvironmentFault
 from tests.canary.paper import ABSENT, NEW, OLD, PLAN, SERVING, PaperSite, Scene
 

@@ -14,8 +14,8 @@ from pydantic import ValidationError
 
 from gates.canary.aws import calling, connect
 from gates.canary.counters import Arm, upper
-from gates.canary.targets.sagemaker import SageMaker
-from gates.canary.targets.sagemaker_metrics import EDGES, Meter, clock_of
+from gates.canary.targets.sagemaker.metrics import EDGES, Meter, clock_of
+from gates.canary.targets.sagemaker.options import SageMaker
 from gates.errors import EnvironmentFault
 from tests.canary.sagemaker_cloud import clients
 
@@ -25,7 +25,7 @@ START = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
 def test_without_the_extra_the_message_names_it():
     code = (
         "import sys; sys.modules['boto3'] = None\n"
-        "from gates.canary.targets.sagemaker import SageMaker\n"
+        "from gates.canary.targets.sagemaker.options import SageMaker\n"
         "SageMaker(endpoint='credit', bucket='rollouts').site('credit')\n"
     )
     ended = subprocess.run(
@@ -36,7 +36,7 @@ def test_without_the_extra_the_message_names_it():
 
 
 def test_the_options_alone_load_no_library_of_aws():
-    code = "import sys, gates.canary.targets.sagemaker; print({'boto3', 'botocore'} & set(sys.modules))"
+    code = "import sys, gates.canary.targets.sagemaker.options; print({'boto3', 'botocore'} & set(sys.modules))"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout == "set()\n"
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from gates.canary.faults import TakenBack
 from gates.canary.sight import Health
-from gates.canary.targets.sagemaker import Guardrails, SageMaker
+from gates.canary.targets.sagemaker.options import Guardrails, SageMaker
 from gates.errors import ConfigError, EnvironmentFault, InputError
 from tests.canary.sagemaker_cloud import ACCOUNT, REGION, Killed, clients, cloud, image, variant
 

@@ -6,10 +6,10 @@ import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from gates.canary.s3_store import S3Store
-from gates.canary.targets.sagemaker import SageMaker
-from gates.canary.targets.sagemaker_config import prefix, with_variants
-from gates.canary.targets.sagemaker_endpoint import Endpoint, Pace, only_these, shares
+from gates.canary.stores.s3 import S3Store
+from gates.canary.targets.sagemaker.config import prefix, with_variants
+from gates.canary.targets.sagemaker.endpoint import Endpoint, Pace, only_these, shares
+from gates.canary.targets.sagemaker.options import SageMaker
 from gates.errors import EnvironmentFault, InputError
 from tests.canary.sagemaker_cloud import cloud, image, session, variant
 

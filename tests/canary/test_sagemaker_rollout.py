@@ -11,7 +11,7 @@ from gates.canary.journal import records
 from gates.canary.onward import How, place
 from gates.canary.sight import Health
 from gates.canary.state import Phase, fold
-from gates.canary.targets.sagemaker import SageMaker
+from gates.canary.targets.sagemaker.options import SageMaker
 from tests.canary.paper import PLAN, Scene
 from tests.canary.sagemaker_cloud import Killed, cloud
 

@@ -9,7 +9,7 @@ from moto import mock_aws
 
 from gates.canary.chain import START, Record, read
 from gates.canary.faults import Fenced, Locked
-from gates.canary.s3_store import MAX_JOURNAL, S3Store
+from gates.canary.stores.s3 import MAX_JOURNAL, S3Store
 from gates.errors import EnvironmentFault
 from tests.canary.sagemaker_cloud import session
 

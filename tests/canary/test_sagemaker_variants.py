@@ -9,7 +9,7 @@ from moto import mock_aws
 
 from gates.canary.counters import between
 from gates.canary.sight import Health
-from gates.canary.targets.sagemaker import SageMaker
+from gates.canary.targets.sagemaker.options import SageMaker
 from gates.errors import ConfigError, EnvironmentFault, InputError
 from tests.canary.sagemaker_cloud import Killed, cloud, image, variant
 
@@ -271,7 +271,7 @@ def test_model_data_that_is_overwritten_is_another_digest(made, site):
 
 
 def test_a_checksum_of_parts_is_no_digest_of_the_file(made, site):
-    from gates.canary.targets.sagemaker_model import _whole
+    from gates.canary.targets.sagemaker.model import _whole
 
     whole = base64.b64encode(hashlib.sha256(b"x").digest()).decode()
     assert _whole({"ChecksumSHA256": whole, "ChecksumType": "FULL_OBJECT"}).startswith("sha256:")

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from gates.canary.file_store import FileStore
 from gates.canary.journal import records
 from gates.canary.rollout import Cause
 from gates.canary.state import Phase, fold
+from gates.canary.stores.files import FileStore
 from tests.canary.paper import NEW, OLD, PLAN, PaperSite, Scene
 
 

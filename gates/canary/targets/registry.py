@@ -5,9 +5,9 @@ The extra in pyproject.toml that a target needs has the same name.
 
 from __future__ import annotations
 
-from gates.canary.targets.docker import Docker
-from gates.canary.targets.kubernetes import Kubernetes
-from gates.canary.targets.sagemaker import SageMaker
+from gates.canary.targets.docker.options import Docker
+from gates.canary.targets.kubernetes.options import Kubernetes
+from gates.canary.targets.sagemaker.options import SageMaker
 
 TARGETS: dict[str, type[Docker | Kubernetes | SageMaker]] = {
     "docker": Docker,

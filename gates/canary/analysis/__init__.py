@@ -1,0 +1,1 @@
+"""What the counts of a step say: pass, fail, or not yet."""

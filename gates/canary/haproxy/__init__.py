@@ -1,0 +1,1 @@
+"""HAProxy: its configuration, its run-time socket, and what it counts."""

@@ -1,0 +1,1 @@
+"""The same rows to both sides, past the router, before any user meets the canary."""

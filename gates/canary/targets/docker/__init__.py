@@ -1,0 +1,1 @@
+"""One Docker host behind an HAProxy."""

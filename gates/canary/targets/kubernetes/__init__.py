@@ -1,0 +1,1 @@
+"""A cluster: Gateway API, Istio, Argo Rollouts or KServe."""

@@ -1,0 +1,1 @@
+"""An endpoint of SageMaker: by the weights of its variants, or by its own guardrails."""
