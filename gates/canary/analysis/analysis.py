@@ -7,10 +7,11 @@ Three answers: `fail` goes back, `pass` goes on, and everything in between waits
 All limits are held by evidence that is valid over the whole rollout, however many looks there are
 (gates.stats.rate_rise, gates.stats.quantile_ratio), for requests that are independent of one
 another; `latency` says what is done about those that are not. Measured over 20 looks of 50 canary
-requests each (benchmarks/canary.py): a healthy canary is aborted for its errors in at most 0.6 % of the rollouts, at rates of 0.1, 1 and 5 % and shares of 5, 25 and 50 %. 5 % errors
-against 1 % are caught in 100, 99.7 and 98.9 % at these shares, after 200, 200 and 300 canary
-requests (medians). Newcombe's interval at 1 % a look would be sooner (100, 150 and 250 requests),
-and abort up to 2.6 % of the healthy ones; so it is not the default.
+requests each (benchmarks/canary.py): a healthy canary is aborted for its errors in at most 0.6 %
+of the rollouts, at rates of 0.1, 1 and 5 % and shares of 5, 25 and 50 %. 5 % errors against 1 %
+are caught in 100, 99.7 and 98.9 % at these shares, after 200, 200 and 300 canary requests
+(medians). Newcombe's interval at 1 % a look would be sooner (100, 150 and 250 requests), and abort
+up to 2.6 % of the healthy ones; so it is not the default.
 """
 
 from __future__ import annotations
