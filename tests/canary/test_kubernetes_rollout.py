@@ -83,7 +83,7 @@ def test_a_patch_that_never_gets_through_ends_with_everything_at_the_stable_side
     site = rollout.site
 
     def refuse(_):
-        bench.stub.faults.append(Fault("PATCH", "httproutes", status=500, times=1))
+        bench.stub.faults.append(Fault("PATCH", "httproutes", status=500, times=3))
 
     bench.stub.faults.append(Fault("PATCH", "deployments/credit-canary", do=refuse))
     with pytest.raises(EnvironmentFault, match="500"):
