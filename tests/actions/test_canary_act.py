@@ -126,7 +126,6 @@ class Desk:
         event = ("workflow_dispatch", {"inputs": asked})
         job = run_act(self.act, repository, self.actions, *given, event=event)
         assert job.left == []
-        assert [one for one in job.listened if not one.is_loopback] == []
         assert TOKEN not in str(job.lines)
         assert list(place.rglob("pwned")) == []
         return job
