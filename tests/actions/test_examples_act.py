@@ -503,5 +503,5 @@ def judging(place):
 
 def test_every_example_of_ours_is_run_here_or_in_the_quickstart():
     here = {example for example, _, _ in JOBS.values() if example}
-    elsewhere = {"quickstart.yml", "deploy.yml", COMMENT, "gitlab-ci.yml"}
+    elsewhere = {"quickstart.yml", "deploy.yml", "canary.yml", COMMENT, "gitlab-ci.yml"}
     assert {path.name for path in EXAMPLES.glob("*.yml")} == here | elsewhere
