@@ -124,8 +124,9 @@ class Desk:
         given += ["--secret", f"GITHUB_TOKEN={TOKEN}"]
         asked = {"action": action, "deployment": self.bench.name, "dry-run": "false", **inputs}
         event = ("workflow_dispatch", {"inputs": asked})
-        job = run_act(self.act, repository, self.actions, *given, event=event)
+        job = run_act(self.act, repository, self.actions, *given, event=event, watched=True)
         assert job.left == []
+        assert [one for one in job.listened if not one.is_loopback] == []
         assert TOKEN not in str(job.lines)
         assert list(place.rglob("pwned")) == []
         return job
