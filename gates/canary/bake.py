@@ -49,20 +49,21 @@ Judge = Callable[[Baked, int, Sight, Plan], Judgement]
 class Tally:
     """Adds windows up; `read` is asked for the counters and may fail.
 
-    Made before a canary has any of the traffic, it counts what the stable side answers until then.
+    Opened before a canary has any of the traffic, it counts what the stable side answers until
+    then: all that one that gets everything at once can be held against.
     """
 
     read: Callable[[], Counters]
     baked: Baked = field(default_factory=Baked)
     _last: Counters | None = field(default=None, init=False)
-    _made: Counters | None = field(default=None, init=False)
+    _opened: Counters | None = field(default=None, init=False)
 
-    def __post_init__(self) -> None:
+    def open(self) -> None:
         """Read the counters, unless there are steps to hold the next one against."""
         if not self.baked.earlier:
             # Without it there is less to compare with. Whatever is wrong is told when it matters.
             with suppress(Exception):
-                self._made = self.read()
+                self._opened = self.read()
 
     def begin(self) -> None:
         """Begin a step: what was counted before is another one's."""
@@ -74,8 +75,8 @@ class Tally:
 
     def _alone(self) -> tuple[Window, ...]:
         """Return what the stable side answered before the first step, once."""
-        made, self._made = self._made, None
-        found = between(made, self._last) if made and self._last else None
+        opened, self._opened = self._opened, None
+        found = between(opened, self._last) if opened and self._last else None
         return (Window(stable=found.stable),) if found and found.stable.requests else ()
 
     def count(self) -> Baked:

@@ -133,6 +133,7 @@ class Rollout:
             raise
 
     def _forward(self) -> Ending:
+        self.tally.open()
         state = self._state()
         # A person who says "go on" has seen how things are: what comes next sets them right.
         sure = self.hand.journal.records[-1].kind != "going"

@@ -36,6 +36,13 @@ SIGHT = Sight(stable=STABLE, canary=CANARY)
 RATES = Analysis(latency=None)
 
 
+def opened(**given):
+    """Return a tally that was opened, as a rollout does it at its beginning."""
+    tally = Tally(**given)
+    tally.open()
+    return tally
+
+
 def arm(requests, errors=0, factor=1.0):
     """Return counts with latencies spread as log-normal ones are, without any chance in it."""
     places = (np.arange(requests) + 0.5) / max(1, requests)
@@ -588,7 +595,7 @@ def read(*looks):
 
 
 def test_what_the_stable_side_answers_until_the_first_step_is_counted_by_itself():
-    tally = Tally(read=read((1000, 0), (1900, 3), (1900, 83), (1900, 183), (1950, 190)))
+    tally = opened(read=read((1000, 0), (1900, 3), (1900, 83), (1900, 183), (1950, 190)))
     tally.begin()
     assert tally.count().step.canary.requests == 80
     (before,) = tally.baked.earlier
@@ -608,20 +615,20 @@ def test_a_meter_that_fails_at_first_leaves_nothing_to_compare_with_and_ends_not
             raise wrong
         return good.pop(0)
 
-    tally = Tally(read=once)
+    tally = opened(read=once)
     tally.begin()
     assert (tally.baked.earlier, tally.baked.gaps) == ((), 0)
 
 
 def test_a_rollout_that_goes_on_is_held_against_its_own_steps():
-    tally = Tally(read=read((1000, 0), (1900, 3)), baked=Baked(earlier=(GOOD,)))
+    tally = opened(read=read((1000, 0), (1900, 3)), baked=Baked(earlier=(GOOD,)))
     tally.begin()
     assert tally.baked.earlier == (GOOD,)
 
 
 def test_the_first_answers_of_a_canary_at_a_new_share_are_not_timed():
     looks = [(0, 0), (0, 0), (20, 20), (40, 40), (60, 60), (80, 80), (80, 80), (110, 100)]
-    tally = Tally(read=read(*looks, *looks[1:]))
+    tally = opened(read=read(*looks, *looks[1:]))
     tally.begin()
     timed = [tally.count().timed for _ in range(6)]
     assert [sum(one.canary.requests for one in found) for found in timed] == [0, 0, 20, 40, 40, 60]
@@ -631,7 +638,7 @@ def test_the_first_answers_of_a_canary_at_a_new_share_are_not_timed():
 
 
 def test_a_first_window_is_never_timed_however_much_is_in_it():
-    tally = Tally(read=read((0, 0), (0, 0), (9000, 9000), (9001, 9001)))
+    tally = opened(read=read((0, 0), (0, 0), (9000, 9000), (9001, 9001)))
     tally.begin()
     assert tally.count().timed == ()
     assert tally.count().timed[0].canary.requests == 1
@@ -639,7 +646,7 @@ def test_a_first_window_is_never_timed_however_much_is_in_it():
 
 @pytest.mark.parametrize("looks", [40, 500])
 def test_parts_of_a_step_stay_few_and_halves_are_halves(looks):
-    tally = Tally(read=read(*((90 * n, 10 * n) for n in range(looks + 2))))
+    tally = opened(read=read(*((90 * n, 10 * n) for n in range(looks + 2))))
     tally.begin()
     for _ in range(looks):
         baked = tally.count()
@@ -653,7 +660,7 @@ def test_the_reason_why_there_are_no_counts_is_told():
     def fails():
         raise EnvironmentFault("Prometheus does not answer", where="metrics.prometheus")
 
-    tally = Tally(read=fails)
+    tally = opened(read=fails)
     tally.begin()
     assert RATES.judge(tally.baked, 5, SIGHT, plan()).reason.endswith(
         "1 (Prometheus does not answer)"
@@ -674,7 +681,7 @@ def counted(looks, epoch="1"):
 
 
 def test_looks_that_are_added_up_pass_in_the_end():
-    tally = Tally(read=counted(13).__next__)
+    tally = opened(read=counted(13).__next__)
     tally.begin()
     verdicts = [RATES.judge(tally.count(), 5, SIGHT, plan()).verdict for _ in range(11)]
     assert verdicts[0] is UNDECIDED
@@ -684,7 +691,7 @@ def test_looks_that_are_added_up_pass_in_the_end():
 @pytest.mark.parametrize("at", [2, 5, 10])
 def test_one_look_more_never_turns_a_reset_into_a_pass(at):
     before, after = list(counted(at)), list(counted(40, epoch="2"))
-    tally = Tally(read=iter(before + after).__next__)
+    tally = opened(read=iter(before + after).__next__)
     tally.begin()
     judged = [RATES.judge(tally.count(), 5, SIGHT, plan()) for _ in range(at + 37)]
     assert all(found.verdict is not PASS for found in judged[at - 2 :])

@@ -35,7 +35,7 @@ def test_a_canary_that_refuses_every_request_fails(make_valve):
     valve.serve("stable")
     valve.serve("canary", errors=1000, status=422)
     valve.router.ensure_share(50)
-    tally = Tally(read=valve.router.counters)
+    tally = opened(read=valve.router.counters)
     tally.begin()
     answers = valve.users.load(200)
     baked = tally.count()
@@ -54,7 +54,7 @@ def test_all_at_once_it_is_held_against_what_the_stable_side_answered_before(
     valve = make_valve()
     valve.serve("stable")
     valve.serve("canary", **model)
-    tally = Tally(read=valve.router.counters)
+    tally = opened(read=valve.router.counters)
     before = valve.router.counters()
     valve.users.load(400)
     valve.router.ensure_share(100)
@@ -67,3 +67,10 @@ def test_all_at_once_it_is_held_against_what_the_stable_side_answered_before(
     assert (alone.stable.requests, alone.canary.requests) == (400, 0)
     found = judged(tally.baked, 100)
     assert (found.verdict, found.code) == (Verdict.FAIL, code)
+
+
+def opened(**given):
+    """Return a tally that was opened, as a rollout does it at its beginning."""
+    tally = Tally(**given)
+    tally.open()
+    return tally
