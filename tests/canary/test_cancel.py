@@ -165,7 +165,8 @@ def test_a_hang_up_alone_is_enough(deploy):
     step = begin(rollouts)
     until(rollouts, step, "done", "shift:25")
     step.process.send_signal(signal.SIGHUP)
-    assert step.process.wait(10) == 20, step.said
+    # How long it may take is asked elsewhere, of a runner's own sequence.
+    assert step.process.wait(60) == 20, step.said
     whole(rollouts, step)
 
 
@@ -225,7 +226,7 @@ def test_nobody_reads_any_more_and_it_goes_back_all_the_same(deploy):
     until(rollouts, step, "done", "shift:25")
     os.close(reader)
     step.process.send_signal(signal.SIGHUP)
-    assert step.process.wait(10) == 20
+    assert step.process.wait(60) == 20
     whole(rollouts, step)
     assert (step.folder / "out/rollout.json").exists()
     assert "rolled-back" in (step.folder / "output").read_text()
