@@ -151,6 +151,8 @@ class Crashing:
     """A gate with a bug; what it raises quotes a row, as such errors do."""
 
     needs_baseline = False
+    pairs = True
+    needs_truth = True
     reads = ()
 
     def judge(self, evidence):
