@@ -11,18 +11,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     BeforeValidator,
-    ConfigDict,
     Field,
     StrictBool,
     StrictInt,
     StrictStr,
-    create_model,
     model_validator,
 )
 
 from gates import yaml_source
 from gates.canary.analysis.analysis import Analysis
 from gates.canary.meters.registry import METERS, Meter
+from gates.canary.one_of import OneOf, one_of
 from gates.canary.plan import Finish, OnInconclusive
 from gates.canary.replay.replay import Replay
 from gates.canary.site import Site
@@ -33,40 +32,12 @@ from gates.errors import ConfigError
 from gates.fields import Model
 
 FILE = "model-gates.canary.yml"
-
 _YEAR = 366 * 86_400
 Seconds = Annotated[float, Field(gt=0, le=_YEAR, strict=True)]
 
 
-class OneOf(Model):
-    """Exactly one of several, named by its key; the fields come from a registry."""
-
-    model_config = ConfigDict(populate_by_name=False)
-
-    @model_validator(mode="after")
-    def _one(self) -> OneOf:
-        names = type(self).model_fields
-        if sum(getattr(self, name) is not None for name in names) != 1:
-            raise ValueError(f"name exactly one of: {', '.join(names)}")
-        return self
-
-    @property
-    def key(self) -> str:
-        """Return the name of the one that was given."""
-        return next(name for name in type(self).model_fields if getattr(self, name) is not None)
-
-    def chosen(self) -> Any:
-        """Return the options that were given."""
-        return getattr(self, self.key)
-
-
-def _one_of(name: str, registry: dict[str, Any]) -> type[OneOf]:
-    fields: dict[str, Any] = {key: (unit | None, None) for key, unit in registry.items()}
-    return create_model(name, __base__=OneOf, **fields)
-
-
-Target: type[OneOf] = _one_of("Target", TARGETS)
-Metrics: type[OneOf] = _one_of("Metrics", METERS)
+Target: type[OneOf] = one_of("Target", TARGETS)
+Metrics: type[OneOf] = one_of("Metrics", METERS)
 
 
 class Evidence(Model):

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gates import __version__
 from gates.cli.judge import Format
-from gates.errors import ConfigError, EnvironmentFault, GatesError, Refused
+from gates.errors import ConfigError
 
 if TYPE_CHECKING:
-    from gates.canary.plan import Plan
-    from gates.canary.settings import Deployment
-    from gates.canary.sight import Pinned
-    from gates.canary.site import Lease
     from gates.cli import World
     from gates.cli.canary_hand import Opened
 
@@ -50,9 +43,6 @@ FILE, POLICY, OUT = (
     Path("model-gates.yml"),
     Path("model-gates-canary"),
 )
-# How long it may take to look at everything before a rollout begins, in seconds.
-_LOOKING = 600.0
-_STEPS = re.compile(r"[0-9]{1,3}(,[0-9]{1,3}){0,19}")
 
 
 @canary_app.command()
@@ -79,27 +69,17 @@ def start(
     github: GithubOption = False,
 ) -> None:
     """Begin a rollout: check the evidence, then go step by step."""
-    from gates.canary.pulse import Pulse
-    from gates.canary.take import begin, free
-    from gates.cli.canary_go import go, letting_go, until
+    from gates.cli.canary_go import until
+    from gates.cli.canary_start import Said, begin, changed, check
 
     ends = until(budget)
     place = _opened(ctx.obj, deployment, config, policy, out, github=github)
-    place = replace(place, settings=_changed(place, steps, bake, on_inconclusive))
-    free(place.site.store)
+    said = Said(steps=steps, bake=bake, on_inconclusive=on_inconclusive)
+    place = replace(place, settings=changed(place.settings, said))
     if dry_run:
-        pinned, _ = _let_in(place, image, record)
-        typer.echo(f"{deployment}: everything is in place for {pinned[0].digest[:19]} (dry run)")
-        return
-    ctx.obj.stop.once = True
-    # First, so that of many who come at once all but one look no further.
-    lease = begin(place.site.store, place.holder, place.settings.lease, time)
-    with letting_go(place, lease), Pulse(store=place.site.store, lease=lease) as pulse:
-        pulse.allow(_LOOKING)
-        pinned, evidence = _let_in(place, image, record)
-        plan = _plan(place, lease, pinned, evidence, reason)
-        _first(place, lease, plan)
-    go(place, pulse.lease, plan, ends, lambda found: found.forward())
+        check(place, image, record)
+    else:
+        begin(place, image, record, reason, ends)
 
 
 @canary_app.command()
@@ -118,64 +98,34 @@ def status(
     typer.echo(show(state_of(place), sight_of(place), format), nl=False)
 
 
-@canary_app.command()
-def resume(
-    ctx: typer.Context,
-    deployment: DeploymentArgument,
-    reason: ReasonOption = "",
-    budget: BudgetOption = None,
-    config: FileOption = FILE,
-    policy: PolicyOption = POLICY,
-    out: OutOption = OUT,
-    github: GithubOption = False,
-) -> None:
-    """Go on with a rollout that is held, or whose runner died: its step begins anew."""
-    from gates.canary.onward import How
-    from gates.cli.canary_go import go_on, until
+def _going(how: str, manual: str) -> None:
+    """Add a command that goes on with a rollout which waits, or whose runner died."""
 
-    ends = until(budget)
-    place = _opened(ctx.obj, deployment, config, policy, out, github=github)
-    go_on(place, How.RESUME, reason, ends)
+    @canary_app.command(how, help=manual)
+    def going(
+        ctx: typer.Context,
+        deployment: DeploymentArgument,
+        reason: ReasonOption = "",
+        budget: BudgetOption = None,
+        config: FileOption = FILE,
+        policy: PolicyOption = POLICY,
+        out: OutOption = OUT,
+        github: GithubOption = False,
+    ) -> None:
+        from gates.canary.onward import How
+        from gates.cli.canary_go import go_on, until
 
-
-@canary_app.command()
-def advance(
-    ctx: typer.Context,
-    deployment: DeploymentArgument,
-    reason: ReasonOption = "",
-    budget: BudgetOption = None,
-    config: FileOption = FILE,
-    policy: PolicyOption = POLICY,
-    out: OutOption = OUT,
-    github: GithubOption = False,
-) -> None:
-    """Take the undecided step of a held rollout for passed, and go on with the next."""
-    from gates.canary.onward import How
-    from gates.cli.canary_go import go_on, until
-
-    ends = until(budget)
-    place = _opened(ctx.obj, deployment, config, policy, out, github=github)
-    go_on(place, How.ADVANCE, reason, ends)
+        ends = until(budget)
+        place = _opened(ctx.obj, deployment, config, policy, out, github=github)
+        go_on(place, How(how), reason, ends)
 
 
-@canary_app.command()
-def promote(
-    ctx: typer.Context,
-    deployment: DeploymentArgument,
-    reason: ReasonOption = "",
-    budget: BudgetOption = None,
-    config: FileOption = FILE,
-    policy: PolicyOption = POLICY,
-    out: OutOption = OUT,
-    github: GithubOption = False,
-) -> None:
-    """Leave out the steps that are left: all of the traffic, one more look, and it serves."""
-    from gates.canary.onward import How
-    from gates.cli.canary_go import go_on, until
-
-    ends = until(budget)
-    place = _opened(ctx.obj, deployment, config, policy, out, github=github)
-    go_on(place, How.PROMOTE, reason, ends)
+_going("resume", "Go on with a rollout that is held, or whose runner died: its step begins anew.")
+_going("advance", "Take the undecided step of a held rollout for passed, and go on with the next.")
+_going(
+    "promote",
+    "Leave out the steps that are left: all of the traffic, one more look, and it serves.",
+)
 
 
 @canary_app.command()
@@ -188,60 +138,9 @@ def abort(
     github: GithubOption = False,
 ) -> None:
     """Send everything to the stable side, whoever holds the rollout and wherever it is."""
-    from gates.canary.faults import Fenced, Locked
+    from gates.cli.canary_abort import end
 
-    place = _opened(ctx.obj, deployment, config, POLICY, out, github=github)
-    ctx.obj.stop.once = True
-    try:
-        _abort(place, reason)
-    except (Fenced, Locked):
-        raise
-    except (Refused, EnvironmentFault) as error:
-        _by_force(place, error)
-
-
-def _abort(place: Opened, reason: str) -> NoReturn:
-    from gates.canary.faults import EXIT_ABORTED
-    from gates.canary.rollout import Cause
-    from gates.canary.state import Phase
-    from gates.canary.take import end
-    from gates.cli.canary_go import go, leave, state_of
-
-    state = state_of(place)
-    lease = None
-    if state.plan is not None and state.phase not in (Phase.PROMOTED, Phase.SHADOWED):
-        lease = end(place.site.store, place.holder, place.settings.lease, time, reason)
-        # As it is now that nobody else has it.
-        state = state_of(place)
-    if state.plan is None or state.phase in (Phase.PROMOTED, Phase.SHADOWED):
-        if lease is not None:
-            place.site.store.release(lease)
-        why = state.why or "nothing was begun"
-        typer.echo(f"{place.name}: there is nothing to abort: {why}")
-        raise typer.Exit
-    if lease is None:
-        place.world.stop.rest()
-        leave(place)
-        raise typer.Exit(EXIT_ABORTED)
-    over = state.phase is Phase.ROLLED_BACK
-    go(place, lease, state.plan, None, lambda f: f.back(Cause.REQUEST, reason, over=over))
-
-
-def _by_force(place: Opened, error: GatesError) -> NoReturn:
-    """Close the valve where no journal can be read or written: users come first."""
-    from gates.canary.faults import Unconfirmed
-
-    try:
-        place.site.ensure_out()
-        sent = "everything was sent to the stable side, and that could not be noted down"
-    except GatesError as other:
-        sent = f"nothing could be sent to the stable side ({other.message})"
-    raise Unconfirmed(
-        f"{sent}: {error.message}",
-        where=error.where,
-        hint="See what serves with `model-gates canary status`; by hand it takes the above.",
-        details=place.site.by_hand(),
-    ) from error
+    end(_opened(ctx.obj, deployment, config, POLICY, out, github=github), reason)
 
 
 @canary_app.command()
@@ -303,129 +202,3 @@ def _opened(
     from gates.cli.canary_hand import opened
 
     return replace(opened(world, name, config, policy, out), github=github)
-
-
-def _changed(
-    place: Opened, steps: str | None, bake: float | None, on_inconclusive: str | None
-) -> Deployment:
-    """Return the settings with what the command line says instead, held to the same rules."""
-    from pydantic import ValidationError
-
-    said: dict[str, Any] = {
-        "steps": None if steps is None else _steps(steps),
-        "bake": bake,
-        "on_inconclusive": on_inconclusive,
-    }
-    changed = {key: value for key, value in said.items() if value is not None}
-    try:
-        return type(place.settings).model_validate(dict(place.settings) | changed)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ", ".join(f"--{name.replace('_', '-')}" for name in changed)
-        raise ConfigError(first["msg"], where=where) from error
-
-
-def _steps(text: str) -> tuple[int, ...]:
-    if not _STEPS.fullmatch(text):
-        raise ConfigError("expected shares in percent", where="--steps", hint="Say 5,25,50.")
-    return tuple(int(one) for one in text.split(","))
-
-
-def _let_in(
-    place: Opened, image: str, record: Path
-) -> tuple[tuple[Pinned, Pinned], dict[str, str]]:
-    """Return the candidate and what serves, and what a journal keeps of the evidence.
-
-    Raises Refused without evidence, and EnvironmentFault for a site that is not ready.
-    """
-    from gates.cli.canary_evidence import Asked, checked
-    from gates.cli.canary_hand import gates_of
-
-    candidate, stable = place.site.pin(image), place.site.stable()
-    if candidate.digest == stable.digest:
-        typer.echo(f"{place.name}: {candidate.digest[:19]} serves already; nothing is to be done")
-        raise typer.Exit
-    asked = Asked(
-        settings=place.settings,
-        record=record,
-        policy=place.policy,
-        candidate=candidate,
-        stable=stable,
-    )
-    evidence = checked(asked, place.world.environ, place.world.now())
-    gates_of(place)
-    _check_site(place)
-    return (candidate, stable), evidence
-
-
-def _check_site(place: Opened) -> None:
-    from gates.canary.preflight import obstacles
-
-    found = tuple(obstacles(place.site.look()))
-    if found:
-        raise EnvironmentFault(
-            "a rollout cannot begin here as it is",
-            where=place.name,
-            hint="Look with `model-gates canary status`.",
-            details=found,
-        )
-
-
-def _plan(
-    place: Opened,
-    lease: Lease,
-    pinned: tuple[Pinned, Pinned],
-    evidence: dict[str, str],
-    reason: str,
-) -> Plan:
-    from gates.canary.plan import Plan
-    from gates.cli.canary_hand import who
-
-    settings = place.settings
-    asked = {"by": who(place.world), "reason": reason, **_run(place.world.environ)}
-    return Plan(
-        rollout=f"{place.name}-{lease.token}",
-        deployment=place.name,
-        model=settings.model,
-        candidate=pinned[0],
-        stable=pinned[1],
-        steps=settings.steps,
-        bake=settings.bake,
-        max_bake=settings.max_bake or 6 * settings.bake,
-        looks=settings.looks,
-        min_requests=settings.min_requests,
-        on_inconclusive=settings.on_inconclusive,
-        finish=settings.finish,
-        lease=settings.lease,
-        hold=settings.hold,
-        guarded=settings.guard == "target",
-        replayed=settings.replay is not None,
-        settings=place.digest,
-        shifts_itself=place.site.shifts_itself,
-        asked={key: value for key, value in asked.items() if value},
-        evidence={key: value for key, value in evidence.items() if value},
-    )
-
-
-def _run(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return which run of which workflow asks, at which commit: what an auditor looks up."""
-    keys = ("GITHUB_REPOSITORY", "GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT")
-    found = {
-        "run": "/".join(environ[key] for key in keys if environ.get(key)),
-        "actor": environ.get("GITHUB_ACTOR", ""),
-        "commit": environ.get("GITHUB_SHA", ""),
-        "workflow": environ.get("GITHUB_WORKFLOW_REF", ""),
-        "event": environ.get("GITHUB_EVENT_NAME", ""),
-        "tool": f"model-gates {__version__}",
-    }
-    return {key: value[:500] for key, value in found.items()}
-
-
-def _first(place: Opened, lease: Lease, plan: Plan) -> None:
-    """Write down what is going to be done, before anything is."""
-    from gates.canary.journal import Journal
-    from gates.cli.canary_hand import who
-
-    Journal(store=place.site.store, lease=lease, by=who(place.world), now=place.world.now).begin(
-        plan
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,7 +69,7 @@ def _objections(
     asked: Asked, statement: Statement, environ: Mapping[str, str], now: datetime
 ) -> list[str]:
     from gates.authorise import TRUSTED, Deploy, objections
-    from gates.cli.evidence import age
+    from gates.cli.durations import seconds
     from gates.github.context import default_branch, in_actions
     from gates.yaml_source import load
 
@@ -83,7 +83,9 @@ def _objections(
         repository=here.get("GITHUB_REPOSITORY"),
         ref=default_branch(here),
         events=TRUSTED if here else (*TRUSTED, "local"),
-        max_age=age(asked.settings.evidence.max_age, "evidence: max_age"),
+        max_age=timedelta(
+            seconds=seconds(asked.settings.evidence.max_age, "hd", "evidence: max_age")
+        ),
         strict=asked.settings.evidence.strict,
     )
     return objections(statement, deploy, now)

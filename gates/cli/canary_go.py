@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import sys
 import time
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
+from gates.cli.durations import seconds
 from gates.cli.judge import Format
 from gates.cli.publish import add_summary, tell
 from gates.errors import ConfigError, EnvironmentFault, GatesError
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from gates.canary.site import Lease
     from gates.canary.state import State
     from gates.cli.canary_hand import Opened
-
-_BUDGET = re.compile(r"(?P<number>[1-9][0-9]{0,4})(?P<unit>[smh])")
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def state_of(place: Opened) -> State:
@@ -74,10 +71,7 @@ def until(budget: str | None) -> float | None:
     """Return when the time of this run is up, by the monotonic clock. Raises ConfigError."""
     if budget is None:
         return None
-    match = _BUDGET.fullmatch(budget)
-    if match is None:
-        raise ConfigError("expected a time such as 330m", where="--budget", hint="Say 330m or 5h.")
-    return time.monotonic() + int(match["number"]) * _UNITS[match["unit"]]
+    return time.monotonic() + seconds(budget, "smh", "--budget")
 
 
 def go_on(place: Opened, how: How, reason: str, ends: float | None) -> NoReturn:

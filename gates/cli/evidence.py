@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gates.cli.durations import seconds
 from gates.errors import ConfigError, InputError, Refused
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from gates.authorise import Deploy
     from gates.report import Report
 
-_AGE = re.compile(r"(?P<number>[1-9][0-9]{0,4})(?P<unit>[hd])")
 _DIGEST = re.compile(r"(?:sha256|modelGatesFolderV1):[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _EXAMPLES = {"--ref": "refs/heads/main", "--digest": "sha256:…", "--commit": "all 40 hex digits"}
@@ -107,7 +107,7 @@ def verify_evidence(
         workflow=workflow,
         commit=_matching("--commit", _COMMIT, commit),
         events=tuple(event or TRUSTED),
-        max_age=age(max_age, "--max-age"),
+        max_age=timedelta(seconds=seconds(max_age, "hd", "--max-age")),
         rollback=rollback,
         strict=strict,
     )
@@ -185,15 +185,6 @@ def _matching(option: str, pattern: re.Pattern[str], value: str | None) -> str |
     if value is None or pattern.fullmatch(value):
         return value
     raise ConfigError(f"expected {_EXAMPLES[option]}", where=option)
-
-
-def age(text: str, where: str) -> timedelta:
-    """Return the time that a text such as 12h or 7d names. Raises ConfigError."""
-    match = _AGE.fullmatch(text)
-    if match is None:
-        raise ConfigError("expected a number of hours or days", where=where, hint="Say 7d.")
-    number = int(match["number"])
-    return timedelta(hours=number) if match["unit"] == "h" else timedelta(days=number)
 
 
 def _tell(record: Statement, deploy: Deploy) -> None:

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gates.stats.rate_rise import multiple
 from gates.stats.sequential import above, concentration
 
 if TYPE_CHECKING:
@@ -89,19 +88,6 @@ def limits(found: Arms, ask: Ask) -> tuple[int | None, int | None]:
     low = _first(steps, lambda step: longer(found, step, ask) < ask.wanted)
     high = _first(steps, lambda step: shorter(found, step, ask) >= ask.wanted)
     return (low - 1 if low > steps[0] else None, high if high <= steps[-1] else None)
-
-
-def more(found: Arms, step: int, ask: Ask) -> float | None:
-    """Return how many times the data decide on which side of a ratio of buckets the truth is.
-
-    None where no multiple would, and 1 where they do so already.
-    """
-
-    def decided(times: float) -> bool:
-        scaled = found.times(times)
-        return max(longer(scaled, step, ask), shorter(scaled, step, ask)) >= ask.wanted
-
-    return multiple(decided)
 
 
 def longer(found: Arms, step: int, ask: Ask) -> float:

@@ -185,3 +185,17 @@ def test_history_lists_every_rollout(deploy):
     told = rollouts.run("history").stdout.splitlines()
     assert len(told) == 2
     assert f"{rollouts.bench.name}-" in told[0]
+
+
+def test_an_abort_needs_no_journal_to_close_the_valve(deploy):
+    """Somebody changed a line: no word of it is believed, and users are off the canary all the same."""
+    rollouts = deploy(max_bake=2.0)
+    assert rollouts.start().code == 10
+    journal = rollouts.bench.state / "journal.jsonl"
+    journal.write_bytes(journal.read_bytes().replace(b'"shift:25"', b'"shift:26"'))
+    done = rollouts.run("abort")
+    assert done.code == 30, done.stderr
+    assert "does not follow" in done.stderr
+    assert "could not be noted down" in done.stderr
+    assert "haproxy" in done.stderr, "by hand it takes these"
+    whole(rollouts, "good")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Protocol, Self
 
@@ -18,6 +19,7 @@ from pydantic import (
 )
 
 from gates.canary.counters import Counters
+from gates.canary.one_of import OneOf
 from gates.canary.sight import Endpoints, Pinned, Sight
 from gates.canary.stores.kubernetes import KubernetesStore
 from gates.canary.targets.kubernetes.api import connect
@@ -56,25 +58,13 @@ class Asked(Model):
     canary: Address = Field(description="Or by `kubectl proxy`, on 127.0.0.1:8001.")
 
 
-class Routes(Model):
+class Routes(OneOf):
     """What splits the traffic: exactly one of them."""
 
     gateway: Gateway | None = Field(default=None, description="Gateway API: an HTTPRoute.")
     istio: Istio | None = Field(default=None, description="Istio: a VirtualService.")
     argo: Argo | None = Field(default=None, description="Argo Rollouts: a Rollout.")
     kserve: KServe | None = Field(default=None, description="KServe: an InferenceService.")
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if len(self.given) != 1:
-            raise ValueError(f"name exactly one of: {', '.join(type(self).model_fields)}")
-        return self
-
-    @property
-    def given(self) -> tuple[Gateway | Istio | Argo | KServe, ...]:
-        """Return those that are named."""
-        every = (self.gateway, self.istio, self.argo, self.kserve)
-        return tuple(one for one in every if one is not None)
 
 
 class Kubernetes(Model):
@@ -118,7 +108,7 @@ class Kubernetes(Model):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        pair = isinstance(self.route.given[0], Gateway | Istio)
+        pair = isinstance(self.route.chosen(), Gateway | Istio)
         if pair and self.deployments is None:
             raise ValueError("`deployments` is missing: this route splits between two of them")
         if not pair and self.deployments is not None:
@@ -141,7 +131,7 @@ class Kubernetes(Model):
         store = KubernetesStore(cluster=cluster, name=named, patience=self.timeout + 5)
         return KubernetesSite(
             store=store,
-            ways=WAYS[type(self.route.given[0])](self, cluster),
+            ways=WAYS[self.route.key](self.route.chosen(), self, cluster),
             guard=self._guard(cluster, name, named),
             options=self,
         )
@@ -286,9 +276,8 @@ class KubernetesSite:
         return self.ways.by_hand()
 
 
-def _pair(options: Kubernetes, cluster: Cluster) -> Pair:
-    route, names = options.route.given[0], options.deployments
-    assert isinstance(route, Gateway | Istio)  # noqa: S101  (by WAYS)
+def _pair(route: Gateway | Istio, options: Kubernetes, cluster: Cluster) -> Pair:
+    names = options.deployments
     assert names is not None  # noqa: S101  (by Kubernetes._fits)
     sides = [
         Workload(cluster=cluster, name=name, service=service, container=options.container)
@@ -308,9 +297,7 @@ def _pair(options: Kubernetes, cluster: Cluster) -> Pair:
     )
 
 
-def _argo(options: Kubernetes, cluster: Cluster) -> Rolling:
-    route = options.route.given[0]
-    assert isinstance(route, Argo)  # noqa: S101  (by WAYS)
+def _argo(route: Argo, options: Kubernetes, cluster: Cluster) -> Rolling:
     return Rolling(
         cluster=cluster,
         name=route.rollout,
@@ -320,20 +307,18 @@ def _argo(options: Kubernetes, cluster: Cluster) -> Rolling:
     )
 
 
-def _kserve(options: Kubernetes, cluster: Cluster) -> Standard | Serverless:
-    route = options.route.given[0]
-    assert isinstance(route, KServe)  # noqa: S101  (by WAYS)
+def _kserve(route: KServe, options: Kubernetes, cluster: Cluster) -> Standard | Serverless:
     times = {"settle": options.settle, "patience": options.patience}
     if route.mode == "serverless":
         return Serverless(cluster=cluster, name=route.inferenceservice, **times)
     return Standard(cluster=cluster, name=route.inferenceservice, canary=route.canary, **times)
 
 
-WAYS: Final[dict[type, Any]] = {
-    Gateway: _pair,
-    Istio: _pair,
-    Argo: _argo,
-    KServe: _kserve,
+WAYS: Final[dict[str, Callable[[Any, Kubernetes, Cluster], Ways]]] = {
+    "gateway": _pair,
+    "istio": _pair,
+    "argo": _argo,
+    "kserve": _kserve,
 }
 
 
